@@ -58,7 +58,13 @@ class Prompts:
 
 
 class Benchmark(Part, ABC):
-    """Where prompts come from."""
+    """Where prompts come from.
+
+    ``max_prompt_tokens`` and ``max_new_tokens`` are the lengths its questions and answers need.
+    """
+
+    max_prompt_tokens: int
+    max_new_tokens: int
 
     @abstractmethod
     def load(self, seed: int) -> Prompts:

@@ -55,18 +55,27 @@ class TokenBatch:
 
 @dataclass(frozen=True)
 class TokenLogProbs:
-    """values float32 [B, T] (0 where masked); entropy float32 [B, T] or None."""
+    """values float32 [B, T] (0 where masked); entropy float32 [B, T] or None.
+
+    Both are float64 when the model is.
+    """
 
     values: Tensor
     entropy: Tensor | None
 
 
 def token_log_probs(
-    model: Any, batch: TokenBatch, *, temperature: float = 1.0, with_entropy: bool = False
+    model: Any,
+    batch: TokenBatch,
+    *,
+    temperature: float = 1.0,
+    with_entropy: bool = False,
+    entropy_gradient: bool = False,
 ) -> TokenLogProbs:
     """Log-probabilities of the completion tokens at ``temperature``, reduced in float32.
 
-    Differentiable in the model's parameters. At temperature 0 (greedy) they are those at 1.
+    Differentiable in the model's parameters; the entropy only with ``entropy_gradient``, which
+    keeps two more arrays over the vocabulary. At temperature 0 (greedy) they are those at 1.
     The logit at position i speaks of token i+1, so completion token t is read from the logit one
     place before it; only those T+1 logits are asked of the model.
     """
@@ -78,13 +87,15 @@ def token_log_probs(
         logits_to_keep=length + 1,
         use_cache=False,
     ).logits[:, -(length + 1) : -1]
-    scaled = logits.float() / (temperature if temperature > 0 else 1.0)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    scaled = logits / (temperature if temperature > 0 else 1.0)
     normaliser = torch.logsumexp(scaled, dim=-1)
     chosen = scaled.gather(-1, batch.completion_ids.unsqueeze(-1)).squeeze(-1)
     values = (chosen - normaliser).masked_fill(~batch.completion_mask, 0.0)
     entropy = None
     if with_entropy:
-        probabilities = torch.softmax(scaled, dim=-1)
-        entropy = normaliser - (probabilities * scaled).sum(dim=-1)
-        entropy = entropy.masked_fill(~batch.completion_mask, 0.0)
+        with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
+            probabilities = torch.softmax(scaled, dim=-1)
+            entropy = normaliser - (probabilities * scaled).sum(dim=-1)
+            entropy = entropy.masked_fill(~batch.completion_mask, 0.0)
     return TokenLogProbs(values, entropy)

@@ -63,6 +63,11 @@ class Policy:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.state(), folder / WEIGHTS)
 
+    def export(self, folder: Path) -> None:
+        """Write model and tokenizer in the Hugging Face format, for use anywhere."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
     def load_weights(self, folder: Path) -> None:
         """Restore what ``save_weights`` wrote. Raises CropiError when the names or shapes differ."""
         saved = load_file(folder / WEIGHTS)

@@ -1,0 +1,152 @@
+"""Duplicates, conflicting answers and overlaps between sets, with an account of every row."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from cropi.contracts import Dropped, LoadReport, Source
+from cropi.types import Prompt
+
+EXAMPLES = 5  # rows kept for each reason
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prompt and the set and source it came from, such as ``train/gsm8k``."""
+
+    origin: str
+    prompt: Prompt
+
+
+@dataclass
+class Ledger:
+    """What became of every row read: kept, or dropped for a reason. Nothing goes uncounted."""
+
+    read: Counter[str] = field(default_factory=Counter)
+    dropped: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    overlaps: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def drop(self, origin: str, reason: str, example: str | None = None) -> None:
+        self.dropped[origin][reason] += 1
+        if example is not None:
+            self.example(reason, example)
+
+    def example(self, reason: str, text: str) -> None:
+        if len(self.examples[reason]) < EXAMPLES:
+            self.examples[reason].append(text)
+
+    def report(self) -> LoadReport:
+        """Read = kept + the counts of all reasons, for every source."""
+        rows = {
+            origin: {
+                "read": read,
+                "kept": read - self.dropped[origin].total(),
+                **self.dropped[origin],
+            }
+            for origin, read in self.read.items()
+        }
+        return LoadReport(rows=rows, overlaps=dict(self.overlaps), examples=dict(self.examples))
+
+
+def question_key(question: str) -> str:
+    """A question up to white space, and nothing else.
+
+    Leaving out other characters merges different problems (k>0 and k<0; methods.md, lesson 1).
+    """
+    return " ".join(question.split())
+
+
+def read_rows(origin: str, source: Source, ledger: Ledger) -> list[Row]:
+    """All prompts of a source; what gave none is counted."""
+    rows: list[Row] = []
+    for item in source.read():
+        ledger.read[origin] += 1
+        if isinstance(item, Dropped):
+            ledger.drop(origin, item.reason, f"{origin}: {item.row}")
+        else:
+            rows.append(Row(origin, item))
+    return rows
+
+
+def unique(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
+    """Each question once. Where its rows disagree on the answer, none can be trusted: all go."""
+    asked: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        asked[question_key(row.prompt.question)].append(row)
+    kept: list[Row] = []
+    for same in asked.values():
+        first, *others = same
+        if len({_answers_key(row.prompt.golds) for row in same}) == 1:
+            kept.append(first)
+            for row in others:
+                ledger.drop(row.origin, "duplicate", _quote(row))
+        else:
+            golds = " and ".join(sorted({" or ".join(row.prompt.golds) for row in same}))
+            for row in same:
+                ledger.drop(row.origin, "conflicting golds")
+            ledger.example("conflicting golds", f"{_quote(first)} has {golds}")
+    return kept
+
+
+def _answers_key(golds: Iterable[str]) -> frozenset[str]:
+    """Golds as a set, equal numbers alike ("27" and "27.0"), white space left out."""
+    return frozenset(map(_gold_key, golds))
+
+
+def _gold_key(gold: str) -> str:
+    bare = "".join(gold.split())
+    try:
+        number = Decimal(bare)
+    except InvalidOperation:
+        return bare
+    return str(number.normalize()) if number.is_finite() else bare
+
+
+def keys_of(rows: Iterable[Row]) -> set[str]:
+    return {question_key(row.prompt.question) for row in rows}
+
+
+def without_shared(
+    name: str, rows: Sequence[Row], others: Mapping[str, set[str]], ledger: Ledger, *, drop: bool
+) -> list[Row]:
+    """Count the questions of set ``name`` that stand in ``others`` too; leave them out if asked."""
+    shared: dict[str, str] = {}  # question -> the first other set that holds it
+    for other, theirs in others.items():
+        overlap = keys_of(rows) & theirs
+        ledger.overlaps[f"{name} ∩ {other}"] = len(overlap)
+        for question in overlap:
+            shared.setdefault(question, other)
+    kept: list[Row] = []
+    for row in rows:
+        other = shared.get(question_key(row.prompt.question), "")
+        if other:
+            ledger.example(f"{name} ∩ {other}", _quote(row))
+        if other and drop:
+            ledger.drop(row.origin, f"also in {other}")
+        else:
+            kept.append(row)
+    return kept
+
+
+def limited(rows: Sequence[Row], limit: int | None, ledger: Ledger) -> list[Row]:
+    """At most ``limit`` rows, those with the smallest content hash, in their own order.
+
+    The same rows for every seed, and a larger limit keeps all that a smaller one kept.
+    """
+    if limit is None or len(rows) <= limit:
+        return list(rows)
+    chosen = set(sorted(row.prompt.id for row in rows)[:limit])
+    for row in rows:
+        if row.prompt.id not in chosen:
+            ledger.drop(row.origin, "over the limit")
+    return [row for row in rows if row.prompt.id in chosen]
+
+
+def _quote(row: Row) -> str:
+    question = question_key(row.prompt.question)
+    shown = question if len(question) <= 80 else f"{question[:79]}…"
+    return f"{row.origin}: {shown!r}"

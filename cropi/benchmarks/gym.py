@@ -1,0 +1,80 @@
+"""Generated tasks of reasoning-gym: endless, verifiable and free of data licences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cropi.contracts import Dropped, PositiveInt, Source
+from cropi.runtime.errors import DataError, did_you_mean
+from cropi.runtime.parts import part
+from cropi.types import Prompt
+
+
+@part
+class Gym(Source):
+    """``size`` items of each task. Item i is made from seed + i, so sets need distant seeds.
+
+    ``tasks`` maps a task's name to its generator's settings. A prompt's metadata holds ``task``
+    and ``entry``, the item as JSON, which is what the task's own scorer takes.
+    """
+
+    tasks: dict[str, dict[str, Any]]
+    size: PositiveInt = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise ValueError("tasks names no task, write for example tasks={chain_sum: {}}")
+
+    @property
+    def name(self) -> str:
+        return f"gym/{'+'.join(self.tasks)}"
+
+    def read(self) -> Iterator[Prompt | Dropped]:
+        """Items in order, each question once. Raises DataError for a task or setting unknown."""
+        for task, config in self.tasks.items():
+            items = self._items(task, config)
+            asked: set[str] = set()
+            for index in range(self.size):
+                where = f"{task}, seed {self.seed + index}"
+                # What is stored is JSON, so what is checked is the item as it comes back from it.
+                entry = json.loads(json.dumps(items[index], default=str))
+                question, answer = entry["question"], entry["answer"]
+                if question in asked:
+                    yield Dropped("duplicate", where)
+                elif answer is None or not str(answer).strip():
+                    yield Dropped("empty gold", where)
+                elif items.score_answer(answer, entry) < 1.0:
+                    yield Dropped("gold does not pass its own scorer", where)
+                else:
+                    asked.add(question)
+                    yield Prompt.create(
+                        question,
+                        [str(answer)],
+                        source=f"gym/{task}",
+                        family=task,
+                        metadata={"task": task, "entry": entry},
+                    )
+
+    def _items(self, task: str, config: dict[str, Any]) -> Any:
+        try:
+            import reasoning_gym
+            from reasoning_gym.factory import DATASETS
+        except ImportError as error:
+            raise DataError(
+                f"tasks of reasoning-gym need an extra that is missing ({error}): "
+                f"pip install 'cropi[gym]'"
+            ) from error
+        if task not in DATASETS:
+            raise DataError(
+                f"reasoning-gym has no task {task!r}{did_you_mean(task, DATASETS)}"
+            )
+        try:
+            return reasoning_gym.create_dataset(task, size=self.size, seed=self.seed, **config)
+        # What a generator raises for settings that it does not have or allow.
+        except (TypeError, ValueError, AssertionError) as error:
+            raise DataError(f"reasoning-gym's {task} refuses {config}: {error}") from error

@@ -1,0 +1,61 @@
+"""Your own files as a benchmark: name a training and a test file, and go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cropi.benchmarks.composed import Composed
+from cropi.benchmarks.files import File
+from cropi.benchmarks.golds import GoldFormat
+from cropi.contracts import Benchmark, PositiveInt, Prompts
+from cropi.runtime.parts import part
+
+
+@part
+class Local(Benchmark):
+    """One pool, one validation set and one targeted test set, all with the same fields.
+
+    Without ``validation_file``, ``validation_share`` of the test file guides the selection and is
+    not reported.
+    """
+
+    train_file: str | list[str]
+    test_file: str | list[str]
+    validation_file: str | list[str] | None = None
+    validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    question: str = "question"
+    answer: str = "answer"
+    gold: GoldFormat = "plain"
+    family: str | None = None
+    overlap: Literal["error", "drop", "warn"] = "drop"
+    pool_limit: PositiveInt | None = None
+    test_limit: PositiveInt | None = None
+    max_new_tokens: PositiveInt = 1024
+    max_prompt_tokens: PositiveInt = 1024
+
+    def load(self, seed: int) -> Prompts:
+        """Read, clean and split the files. Raises DataError naming file and row."""
+        validation = self.validation_file
+        return Composed(
+            train={"local": self._file(self.train_file)},
+            validation={} if validation is None else {"local": self._file(validation)},
+            tests={"local": self._file(self.test_file)},
+            targeted=["local"],
+            validation_share=self.validation_share,
+            overlap=self.overlap,
+            pool_limit=self.pool_limit,
+            test_limit=self.test_limit,
+            max_new_tokens=self.max_new_tokens,
+            max_prompt_tokens=self.max_prompt_tokens,
+        ).load(seed)
+
+    def _file(self, path: str | list[str]) -> File:
+        return File(
+            path=path,
+            question=self.question,
+            answer=self.answer,
+            gold=self.gold,
+            family=self.family,
+        )

@@ -1,0 +1,155 @@
+"""From a composed configuration to checked settings and parts, and to the hash of its science.
+
+``assemble`` builds all parts, which checks every type and range, and reports all mistakes of all
+groups together. Building loads no model, reads no data and touches no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib.metadata import requires
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cropi import catalogue
+from cropi.runtime.errors import ConfigError
+from cropi.runtime.parts import Part, build
+from cropi.settings import Offline, Parts, Settings
+
+# Where a run is written, how it is shown and saved: none of it changes what comes out.
+NOT_SCIENCE = (
+    "runs", "name", "cache", "progress", "tracker", "checkpoint_every", "keep_phase_policies",
+    "hydra",
+)  # fmt: skip
+
+
+def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
+    """Settings and parts of a composed configuration.
+
+    Raises ConfigError with every mistake: missing values, unknown keys, types, ranges, parts
+    that cannot be imported. Imports what the chosen parts import.
+    """
+    values = resolved(cfg)
+    problems: list[str] = []
+    kinds = contracts()
+    roots = [f.name for f in fields(Settings)]
+    for key in values:
+        if key not in kinds and key not in roots and key != "hydra":
+            problems.append(f"{key}: nothing reads this key; the groups are {', '.join(kinds)}")
+    settings = _try_build(_settings_node(values), Settings, "", problems)
+    built = {
+        group: _try_build(values[group], kind, group, problems)
+        if values.get(group) is not None
+        else problems.append(f"{group}: choose one with {group}=NAME; see `cropi list {group}`")
+        for group, kind in kinds.items()
+    }
+    if problems:
+        raise ConfigError([_with_remedy(problem) for problem in problems])
+    built["generator"] = built.pop("rollout")
+    built["trackers"] = (built.pop("tracker"),)
+    return settings, Parts(**built)
+
+
+def contracts() -> dict[str, type[Part]]:
+    """Group name -> the contract its options fulfil."""
+    from cropi.contracts import Benchmark, Generator, Model, Selector, Tracker, Trainer, Verifier
+    from cropi.evaluation.evaluation import Evaluation
+
+    return {
+        "benchmark": Benchmark,
+        "verifier": Verifier,
+        "model": Model,
+        "rollout": Generator,
+        "selector": Selector,
+        "trainer": Trainer,
+        "evaluation": Evaluation,
+        "tracker": Tracker,
+    }
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Plain values, interpolations followed. Raises ConfigError for missing or dangling ones."""
+    without_hydra = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    missing = sorted(OmegaConf.missing_keys(without_hydra))
+    if missing:
+        raise ConfigError([_missing(key) for key in missing])
+    try:
+        values = OmegaConf.to_container(without_hydra, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        where = f"{error.full_key}: " if error.full_key else ""
+        raise ConfigError([f"{where}{str(error).splitlines()[0]}"]) from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def science(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration without what cannot change a result."""
+    return {key: value for key, value in resolved(cfg).items() if key not in NOT_SCIENCE}
+
+
+def science_hash(cfg: DictConfig) -> str:
+    """8 hexadecimal digits: the same science, the same digits, whatever the order of keys."""
+    text = json.dumps(_canonical(science(cfg)), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _canonical(value: Any) -> Any:
+    """``1`` and ``1.0`` are one number, however an override spells it."""
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _settings_node(values: Mapping[str, Any]) -> dict[str, Any]:
+    node = {f.name: values[f.name] for f in fields(Settings) if f.name in values}
+    if isinstance(node.get("offline"), Mapping):
+        node["offline"] = {"_target_": f"{Offline.__module__}.Offline", **node["offline"]}
+    return {"_target_": f"{Settings.__module__}.Settings", **node}
+
+
+def _try_build(node: Any, kind: type[Part], key: str, problems: list[str]) -> Any:
+    try:
+        return build(node, kind, key)
+    except ConfigError as error:
+        problems += [problem.lstrip(".") for problem in error.problems]
+        return None
+
+
+def _missing(key: str) -> str:
+    meaning = ""
+    group, _, name = key.partition(".")
+    for option in catalogue.options().get(group, {}).values():
+        for found in catalogue.keys(option.text):
+            if found.path == name and found.value == "???":
+                meaning = found.comment
+    example = f"{key}=VALUE"
+    return f"{key}: needs a value; add {example}" + (f" ({meaning})" if meaning else "")
+
+
+def _with_remedy(problem: str) -> str:
+    """Add the pip line when what could not be imported is an optional extra of ours."""
+    absent = re.search(r"No module named '(\w+)", problem)
+    if absent is None:
+        return problem
+    extra = extra_with(absent[1])
+    return f"{problem}; pip install 'cropi[{extra}]'" if extra else problem
+
+
+def extra_with(module: str) -> str | None:
+    """The extra of ours that installs a module, if one does."""
+    pattern = re.compile(rf"{re.escape(module).replace('_', '[-_]')}\b.*extra == ['\"](\w+)['\"]")
+    for requirement in requires("cropi") or []:
+        found = pattern.match(requirement)
+        if found and found[1] != "dev":
+            return found[1]
+    return None

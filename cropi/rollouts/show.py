@@ -1,0 +1,61 @@
+"""``cropi rollouts show RUN --prompt ID``: a prompt's completions and what they were paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cropi.rollouts.store import RolloutStore
+from cropi.runtime.errors import DataError, did_you_mean
+from cropi.runtime.files import read_json
+from cropi.types import Group
+
+
+def show(run: Path, prompt: str) -> None:
+    """Print the groups whose prompt id starts with ``prompt``. Raises DataError when none does."""
+    stores = sorted(path.parent for path in (run / "rollouts").rglob("index.json"))
+    if not stores:
+        raise DataError(
+            f"{run} holds no rollouts: its selector needs none, or it has not drawn them yet"
+        )
+    ids: list[str] = []
+    found = False
+    for store in stores:
+        for group in _groups(store):
+            ids.append(group.prompt_id)
+            if group.prompt_id.startswith(prompt):
+                found = True
+                print("\n".join(lines(store.relative_to(run / "rollouts").as_posix(), group)))
+    if not found:
+        raise DataError(
+            f"no prompt {prompt!r} in {run / 'rollouts'}{did_you_mean(prompt, ids)}; "
+            f"`cropi selection show {run} --phase 0` lists ids, such as {ids[0]}"
+        )
+
+
+def _groups(store: Path) -> Iterator[Group]:
+    return RolloutStore(store, read_json(store / "index.json")["identity"]).groups()
+
+
+def lines(name: str, group: Group) -> list[str]:
+    """A group for a reader: the prompt's tokens by number, each completion with its verdict."""
+    rewards = group.rewards
+    scorable = rewards[rewards == rewards]
+    mean = f"{scorable.mean():.3f}" if scorable.size else "none"
+    out = [
+        f"{name} · prompt {group.prompt_id} · {len(group.prompt_token_ids)} prompt tokens · "
+        f"{len(group.trajectories)} trajectories · mean reward {mean}"
+    ]
+    for number, t in enumerate(group.trajectories):
+        reward = "unscorable" if t.reward is None else f"reward {t.reward:g}"
+        verdict = "" if t.verdict is None else (
+            f" · {t.verdict.status} by {t.verdict.method} · read {t.verdict.extracted!r}"
+        )
+        out.append(
+            f"  [{number}] {reward}{verdict} · {len(t.token_ids)} tokens, {t.finish} · "
+            f"log-prob {t.log_probs.sum():.2f}"
+        )
+        out += [f"      {line}" for line in t.text.splitlines() or [""]]
+    return out
+
+

@@ -1,0 +1,201 @@
+"""Starting, finding and finishing a run: its folder, lock, manifest, trackers and result."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from cropi.configuration import assemble, science, science_hash
+from cropi.contracts import Prompts, RunIdentity
+from cropi.runtime.errors import CropiError
+from cropi.runtime.files import read_json, write_json
+from cropi.runtime.locks import exclusive
+from cropi.runtime.seeds import derive
+from cropi.settings import Parts, Settings
+from cropi.types import Cost
+
+MANIFEST, RESULT, LOG = "manifest.json", "result.json", "log.txt"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: where it is, its last evaluation metrics and what it cost."""
+
+    folder: Path
+    metrics: Mapping[str, float]
+    cost: Cost
+    policy: str  # fingerprint of the final weights
+
+    @classmethod
+    def read(cls, folder: Path) -> RunResult:
+        result = read_json(folder / RESULT)
+        return cls(folder, result["metrics"], Cost(result["cost"]), result["policy"])
+
+
+def run_experiment(cfg: DictConfig, choices: Mapping[str, str] | None = None) -> RunResult:
+    """Run what ``cfg`` describes, or go on with it, or return its result when it is finished.
+
+    ``choices`` are the options chosen a group, for the folder's name and the reports. Raises
+    CropiError for what the user can put right; whatever was computed stays on disk.
+    """
+    settings, parts = assemble(cfg)
+    choices = dict(choices or {})
+    folder = settings.runs / run_name(settings, choices, science_hash(cfg))
+    if (folder / RESULT).exists():
+        log.info("already finished: %s", folder)
+        return RunResult.read(folder)
+    with exclusive(folder), _log_file(folder / LOG):
+        try:
+            _work(settings, parts, folder, science(cfg), choices)
+        finally:
+            parts.verifier.close()
+    return RunResult.read(folder)
+
+
+def run_name(settings: Settings, choices: Mapping[str, str], digest: str) -> str:
+    """``<name>-<hash>``; the name says benchmark, model, selector and seed for the reader only."""
+    parts = [choices.get(group, "") for group in ("benchmark", "model", "selector")]
+    name = settings.name or "-".join([*filter(None, parts), f"seed{settings.seed}"])
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', name)[:80]}-{digest}"
+
+
+def _work(
+    settings: Settings,
+    parts: Parts,
+    folder: Path,
+    config: Mapping[str, Any],
+    choices: Mapping[str, str],
+) -> None:
+    import torch
+
+    from cropi.experiment import Experiment
+    from cropi.journal import Journal
+    from cropi.preparation import fingerprint, fit
+    from cropi.progress import Display
+    from cropi.tracking.flatten import flatten
+
+    log.info("run folder: %s", folder)
+    # Only an adapter's fresh weights are drawn from torch's own generator.
+    torch.manual_seed(derive(settings.seed, "model"))
+    loaded = parts.benchmark.load(settings.seed)
+    policy = parts.model.load(settings.cache)
+    prompts, fitted = fit(loaded, policy, parts.verifier, parts.benchmark.max_prompt_tokens)
+    depends_on = {"data": fingerprint(prompts), "model": policy.fingerprint()}
+    manifest = _manifest(folder, config, choices, depends_on, settings.seed)
+    _report_data(folder, loaded, fitted.lines())
+    identity = RunIdentity(
+        run_id=folder.name,
+        name=folder.name,
+        folder=folder,
+        config=flatten({**config, "choices": manifest["choices"]}),
+    )
+    journal = Journal(folder, parts.trackers)
+    with _trackers(parts, identity, journal.latest):
+        Experiment(
+            settings=settings,
+            parts=parts,
+            prompts=prompts,
+            policy=policy,
+            folder=folder,
+            journal=journal,
+            display=Display(settings.progress),
+            identity={
+                "policy": depends_on["model"],
+                "sampling": config["offline"]["sampling"],
+                "rollout": config["rollout"],
+                "verifier": config["verifier"],
+                "seed": settings.seed,
+            },
+        ).run()
+        policy.export(folder / "final")
+        write_json(folder / RESULT, {
+            "run_id": folder.name,
+            "finished": True,
+            "steps": journal.progress.step,
+            "metrics": journal.latest,
+            "cost": journal.cost.amounts,
+            "policy": policy.fingerprint(),
+        })
+    log.info("finished: %s", folder)
+
+
+def _manifest(
+    folder: Path,
+    config: Mapping[str, Any],
+    choices: Mapping[str, str],
+    depends_on: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Written at the first start. Later starts must find the same data and the same model."""
+    from cropi.runtime.manifest import environment
+
+    path = folder / MANIFEST
+    here = environment()
+    if not path.exists():
+        write_json(path, {
+            "run_id": folder.name,
+            "name": folder.name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "choices": dict(choices),
+            "config": dict(config),
+            "seed": seed,
+            **depends_on,
+            "environment": here,
+        })
+    manifest: dict[str, Any] = read_json(path)
+    for what, value in depends_on.items():
+        if manifest[what] != value:
+            raise CropiError(
+                f"the {what} of this run changed since it started (see {path}): "
+                f"restore it, or move {folder} away to start anew"
+            )
+    was = manifest["environment"]
+    changed = [key for key in ("python", "packages", "commit", "platform", "torch_threads")
+               if was.get(key) != here[key]]
+    if changed:
+        log.warning("continuing with another %s than the run started with; "
+                    "results may differ in the last bits", ", ".join(changed))
+    return manifest
+
+
+def _report_data(folder: Path, loaded: Prompts, dropped: list[str]) -> None:
+    from cropi.benchmarks.report import report_lines
+
+    lines = [*report_lines(loaded), *dropped]
+    (folder / "data.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for line in lines:
+        log.info("data: %s", line)
+
+
+@contextmanager
+def _trackers(parts: Parts, run: RunIdentity, summary: Mapping[str, float]) -> Iterator[None]:
+    for tracker in parts.trackers:
+        tracker.start(run)
+    try:
+        yield
+    finally:
+        for tracker in parts.trackers:
+            tracker.finish(summary)
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Everything cropi logs also goes to the run's own file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("cropi")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()

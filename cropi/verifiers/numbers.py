@@ -1,0 +1,93 @@
+"""Numbers as people write them, read exactly.
+
+A comma is a thousands mark or separates two numbers; it is never a decimal mark: ``1,234`` is
+1234 and ``6,2`` no number.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Literal
+
+from cropi.verifiers.normalise import unwrapped
+from cropi.verifiers.units import strip_units
+
+Percent = Literal["unit", "hundredth"]
+
+MOST_DIGITS = 2000
+_WHOLE = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)"
+_DECIMAL = rf"(?:{_WHOLE}(?:\.\d*)?|\.\d+)"
+_TEN = r"(?:e|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*)"
+_LITERAL = re.compile(rf"(?P<value>{_DECIMAL})(?:{_TEN}\{{?(?P<power>[+-]?\d+)\}}?)?", re.I)
+_FRACTION = re.compile(
+    rf"(?:(?P<whole>\d+)(?:\s*(?=\\)|\s+))?"
+    rf"(?:\\frac\s*\{{\s*(?P<over>-?{_DECIMAL})\s*\}}\s*\{{\s*(?P<under>-?{_DECIMAL})\s*\}}"
+    rf"|(?P<top>{_DECIMAL})\s*/\s*(?P<bottom>-?{_DECIMAL}))"
+)
+
+
+class Oversize(ValueError):
+    """A number too large to be worth computing."""
+
+
+def read_number(text: str, percent: Percent = "unit") -> Fraction | None:
+    """The exact value of a number, fraction, mixed number or percentage in canonical text.
+
+    Currency signs must be gone already; units are dropped. ``percent`` says what ``35%`` is: 35
+    (the sign is a unit) or 35/100. None when it is not one number, or divides by zero. Raises
+    Oversize beyond 2000 digits.
+    """
+    bare = strip_units(text)
+    if bare.endswith("%"):
+        value = read_number(bare[:-1].rstrip(), percent)
+        return value / 100 if value is not None and percent == "hundredth" else value
+    bare = unwrapped(bare)
+    sign = 1
+    while bare[:1] in ("-", "+", "("):
+        if bare[0] == "(":
+            if bare[-1] != ")":
+                return None
+            bare = bare[1:-1].strip()
+        else:
+            if bare[0] == "-":
+                sign = -sign
+            bare = bare[1:].lstrip()
+            if bare[:1] in ("-", "+"):
+                return None
+    value = _unsigned(bare)
+    return None if value is None else sign * value
+
+
+def _unsigned(text: str) -> Fraction | None:
+    literal = _LITERAL.fullmatch(text)
+    if literal:
+        return _decimal(literal["value"]) * power(Fraction(10), int(literal["power"] or 0))
+    match = _FRACTION.fullmatch(text)
+    if match is None:
+        return None
+    over, under = _decimal(match["over"] or match["top"]), _decimal(match["under"] or match["bottom"])
+    if under == 0:
+        return None
+    value = over / under
+    if match["whole"] is None:
+        return value
+    # A mixed number has a proper fraction; anything else beside an integer is ambiguous.
+    return int(match["whole"]) + value if 0 < value < 1 else None
+
+
+def _decimal(text: str) -> Fraction:
+    if len(text) > MOST_DIGITS:
+        raise Oversize(f"a number of {len(text)} digits")
+    return Fraction(re.sub(r"[, ]", "", text).rstrip("."))
+
+
+def power(base: Fraction, exponent: int) -> Fraction:
+    """``base ** exponent``, refused (Oversize) before it is computed when it has too many digits.
+
+    Raises ZeroDivisionError for a negative power of zero.
+    """
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length())
+    if bits > 1 and bits * abs(exponent) > MOST_DIGITS * 4:
+        raise Oversize(f"a power with exponent {str(exponent)[:20]}")
+    return Fraction(base**exponent)

@@ -1,0 +1,118 @@
+"""The rollout store: exact round trip, resume by shard, damage, readability by anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from cropi.contracts import Sampling
+from cropi.rollouts.offline import roll_out
+from cropi.rollouts.store import RolloutStore
+from cropi.runtime.errors import DataError
+from cropi.types import Cost, Group, Prompt, Trajectory, Verdict
+
+
+def group(name: str, rewards: Sequence[float | None]) -> Group:
+    random = np.random.default_rng(len(name))
+    return Group(name, np.array([5, 6, 7], np.int32), tuple(
+        Trajectory(
+            token_ids=random.integers(3, 9, size=i + 1).astype(np.int32),
+            log_probs=random.normal(size=i + 1).astype(np.float32),
+            finish="stop" if i % 2 else "length",
+            text=f"text \x00 {i} é",
+            verdict=None if reward == -1 else Verdict(reward, "ok", "numeric", str(i)),
+        )
+        for i, reward in enumerate(rewards)
+    ))
+
+
+def same(one: Group, other: Group) -> bool:
+    return (
+        one.prompt_id == other.prompt_id
+        and one.prompt_token_ids.tolist() == other.prompt_token_ids.tolist()
+        and all(
+            a.token_ids.tolist() == b.token_ids.tolist()
+            and a.log_probs.tobytes() == b.log_probs.tobytes()
+            and (a.finish, a.text, a.verdict) == (b.finish, b.text, b.verdict)
+            for a, b in zip(one.trajectories, other.trajectories, strict=True)
+        )
+    )
+
+
+def test_groups_come_back_bit_for_bit(tmp_path: Path) -> None:
+    groups = [group("a", [1.0, 0.0, None]), group("bb", [-1]), group("ccc", [0.5, 0.5])]
+    store = RolloutStore(tmp_path, {"policy": "x"})
+    store.write(0, groups[:2], Cost.of("offline_rollout", seconds=1.5))
+    store.write(1, groups[2:], Cost.of("offline_rollout", seconds=2.0, graded=2))
+    again = RolloutStore(tmp_path, {"policy": "x"})
+    assert all(same(a, b) for a, b in zip(groups, again.groups(), strict=True))
+    assert again.cost.amounts == {"offline_rollout": {"seconds": 3.5, "graded": 2}}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_anyone_can_read_a_shard_with_pyarrow(tmp_path: Path) -> None:
+    RolloutStore(tmp_path, {}).write(0, [group("a", [1.0, None])], Cost())
+    table = pq.read_table(tmp_path / "part-00000.parquet")
+    assert table["reward"].to_pylist() == [1.0, None]
+    assert table["token_ids"].to_pylist()[1] == [
+        int(t) for t in group("a", [1.0, None]).trajectories[1].token_ids
+    ]
+
+
+def test_another_identity_is_refused_with_the_difference(tmp_path: Path) -> None:
+    RolloutStore(tmp_path, {"policy": "x", "samples": 8}).write(0, [group("a", [1.0])], Cost())
+    with pytest.raises(DataError, match="samples was 8, is 4"):
+        RolloutStore(tmp_path, {"policy": "x", "samples": 4})
+
+
+class Draws:
+    """Stands in for generator and verifier; can be stopped in the middle."""
+
+    def __init__(self, stop_after: int = 99) -> None:
+        self.calls: list[list[str]] = []
+        self.stop_after = stop_after
+
+    def __call__(self, policy: Any, prompts: Sequence[Prompt], **kwargs: Any) -> list[Group]:
+        if len(self.calls) == self.stop_after:
+            raise KeyboardInterrupt
+        self.calls.append([p.id for p in prompts])
+        return [group(p.id, [1.0] * kwargs["samples"]) for p in prompts]
+
+
+def draw(folder: Path, draws: Draws, prompts: Sequence[Prompt]) -> dict[str, Group]:
+    return roll_out(
+        None, prompts, samples=2, sampling=Sampling(), shard_prompts=2, rollouts=draws,  # type: ignore[arg-type]
+        store=RolloutStore(folder, {"policy": "x"}),
+    )
+
+
+@pytest.fixture
+def prompts() -> list[Prompt]:
+    return [Prompt.create(f"q{i}", ["1"], source="t") for i in range(5)]
+
+
+def test_a_stopped_rollout_draws_only_the_missing_shards(
+    tmp_path: Path, prompts: list[Prompt]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        draw(tmp_path, Draws(stop_after=2), prompts)
+    rest = Draws()
+    groups = draw(tmp_path, rest, prompts)
+    assert rest.calls == [[prompts[4].id]]
+    assert list(groups) == [p.id for p in prompts]
+
+
+def test_a_damaged_shard_is_drawn_again_and_the_half_written_one_ignored(
+    tmp_path: Path, prompts: list[Prompt]
+) -> None:
+    draw(tmp_path, Draws(), prompts)
+    (tmp_path / "part-00001.parquet").write_bytes(b"not parquet")
+    (tmp_path / "part-00002.parquet.part").write_bytes(b"half")
+    again = Draws()
+    assert list(draw(tmp_path, again, prompts)) == [p.id for p in prompts]
+    assert again.calls == [[prompts[2].id, prompts[3].id]]
