@@ -105,7 +105,7 @@ class Composer:
         swept += [o for o in parsed if not o.is_hydra_override()]
         problems += trouble
         found = []
-        for combination in self._combinations(swept):
+        for combination in self._combinations(swept, preset.sweeper._target_):
             lines = [*_lines(fixed), *combination]
             of_job, unread = overrides.parse(lines, self._loader)
             of_job_problems = [*unread, *self._problems(of_job)]
@@ -116,11 +116,18 @@ class Composer:
             raise ConfigError(list(dict.fromkeys(problems)))
         return found
 
-    def _combinations(self, swept: Sequence[Override]) -> list[list[str]]:
-        try:
-            (batch,) = BasicSweeper.split_arguments(list(swept), max_batch_size=None)
-        except HydraException as error:  # interval(…) needs another sweeper
-            raise ConfigError([str(error)]) from error
+    def _combinations(self, swept: Sequence[Override], sweeper: str) -> list[list[str]]:
+        """Every job's overrides; under another sweeper than Hydra's own, what is common to all."""
+        if sweeper != f"{BasicSweeper.__module__}.BasicSweeper":
+            swept = [o for o in swept if not o.is_sweep_override()]
+        problems = [
+            f"{o.input_line}: only lists, range(…), choice(…) and glob(…) can be swept over"
+            for o in swept
+            if o.is_sweep_override() and not o.is_discrete_sweep()
+        ]
+        if problems:
+            raise ConfigError(problems)
+        (batch,) = BasicSweeper.split_arguments(list(swept), max_batch_size=None)
         return batch
 
     def _problems(self, parsed: Sequence[Override]) -> list[str]:

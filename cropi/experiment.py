@@ -122,7 +122,8 @@ class Experiment:
         behaviour = self.policy if self.journal.progress.step == 0 else self.reference
         cost, groups = Cost(), {}
         total = sum(len(prompts) for prompts, _ in sets.values())
-        with self.display.stage("offline rollouts", total) as advance:
+        known = self.journal.progress.rolled_out
+        with self.display.stage("stored rollouts" if known else "offline rollouts", total) as advance:
             for name, (prompts, samples) in sets.items():
                 store = RolloutStore(self.folder / "rollouts" / name, {
                     **self.identity,
@@ -141,7 +142,7 @@ class Experiment:
                     advance=lambda done: advance(done, ""),
                 )
                 cost += store.cost
-        if not self.journal.progress.rolled_out:
+        if not known:
             self.journal.spend(cost)
             metrics = offline_metrics(groups["train"])
             self.journal.record("rollouts", self.journal.progress.step, 0, metrics)
@@ -176,7 +177,7 @@ class Experiment:
         self.parts.selector.observe(step, result.groups)
         self.journal.record("train", step, phase, result.metrics)
         advance(1, f"reward {result.metrics.get('reward', float('nan')):.3f}")
-        if step % self.parts.evaluation.every == 0 or step == last:
+        if self.parts.evaluation.is_due(step, phase_ends=step == last):
             self.evaluate(phase)
         if step % self.settings.checkpoint_every == 0 or step == last:
             keep = self.settings.keep_phase_policies and step == last
@@ -193,6 +194,7 @@ class Experiment:
             self.draw,
             step=progress.step,
             folder=self.folder / "evaluations" / f"step-{progress.step:06d}",
+            seed=self.settings.seed,
         )
         self.journal.spend(result.cost)
         self.journal.record("evaluation", progress.step, phase, result.metrics)

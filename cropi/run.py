@@ -168,9 +168,9 @@ def _manifest(
 
 
 def _report_data(folder: Path, loaded: Prompts, dropped: list[str]) -> None:
-    from cropi.benchmarks.report import report_lines
+    from cropi.benchmarks.load_report import describe
 
-    lines = [*report_lines(loaded), *dropped]
+    lines = [*describe(loaded.report), *dropped]
     (folder / "data.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for line in lines:
         log.info("data: %s", line)

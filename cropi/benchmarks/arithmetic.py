@@ -21,8 +21,8 @@ from cropi.arithmetic import (
     prompt_text,
     right_answer,
 )
-from cropi.benchmarks.composed import Composed
-from cropi.contracts import Benchmark, PositiveInt, Prompts, Source
+from cropi.benchmarks.assembly import Rules, assemble
+from cropi.contracts import Benchmark, PositiveInt, Prompts
 from cropi.runtime.errors import DataError
 from cropi.runtime.parts import part
 from cropi.runtime.seeds import stream
@@ -50,25 +50,14 @@ class Arithmetic(Benchmark):
 
     def load(self, seed: int) -> Prompts:
         """Draw every set. Raises DataError when an operator has too few prompts for a size."""
-        return Composed(
-            train={"arithmetic": Drawn(self._pool(seed))},
-            validation={
-                target: Drawn(self._set(self._operators(target), "validation", seed))
-                for target in "AB"
-            },
-            tests={
-                name: Drawn(self._set(self._operators(name), "test", seed)) for name in "ABC"
-            },
-            targeted=["A", "B"],
-            overlap="error",
-            max_new_tokens=self.max_new_tokens,
-            max_prompt_tokens=self.max_prompt_tokens,
-        ).load(seed)
-
-    def _operators(self, name: str) -> list[str]:
-        if name == "C":
-            return [UNTARGETED]
-        return [op for op, f in DESIGNS[self.design].items() if f.role == f"target_{name}"]
+        return assemble(
+            train={"arithmetic": self._pool(seed)},
+            validation={name: self._set(name, "validation", seed) for name in "AB"},
+            tests={name: self._set(name, "test", seed) for name in "ABC"},
+            # Partitions never share a prompt; if they do, something is broken.
+            rules=Rules(targeted=["A", "B"], overlap="error"),
+            seed=seed,
+        )
 
     def _pool(self, seed: int) -> list[Prompt]:
         families = DESIGNS[self.design]
@@ -90,26 +79,16 @@ class Arithmetic(Benchmark):
         # By content hash: no family comes first.
         return sorted(prompts, key=lambda prompt: prompt.id)
 
-    def _set(self, symbols: Sequence[str], where: Partition, seed: int) -> list[Prompt]:
+    def _set(self, name: str, where: Partition, seed: int) -> list[Prompt]:
+        families = DESIGNS[self.design]
+        symbols = [symbol for symbol, f in families.items() if f.role == f"target_{name}"]
         size = self.validation_size if where == "validation" else self.test_size
         prompts: list[Prompt] = []
-        for symbol, n in divided(size, dict.fromkeys(symbols, 1)).items():
-            family = DESIGNS[self.design][symbol]
+        for symbol, n in divided(size, dict.fromkeys(symbols or [UNTARGETED], 1)).items():
+            family = families[symbol]
             supply = unused(symbol, family.levels, where, seed)
             prompts += [labelled(symbol, d, family.role) for d in taken(supply, n, symbol)]
         return sorted(prompts, key=lambda prompt: prompt.id)
-
-
-class Drawn(Source):
-    """Prompts that are there already, as a source."""
-
-    name = "arithmetic"
-
-    def __init__(self, prompts: Sequence[Prompt]) -> None:
-        self._prompts = prompts
-
-    def read(self) -> Sequence[Prompt]:
-        return self._prompts
 
 
 def divided(total: int, shares: Mapping[str, int]) -> dict[str, int]:

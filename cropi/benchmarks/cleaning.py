@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from cropi.contracts import Dropped, LoadReport, Source
+from cropi.contracts import Dropped, LoadReport
 from cropi.types import Prompt
 
-EXAMPLES = 5  # rows kept for each reason
+EXAMPLES = 3  # rows kept for each reason
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,18 @@ class Ledger:
 
 
 def question_key(question: str) -> str:
-    """A question up to white space, and nothing else.
+    r"""A question without its white space, and with everything else.
 
-    Leaving out other characters merges different problems (k>0 and k<0; methods.md, lesson 1).
+    White space hides real copies (``\log_8 2`` and ``\log_82`` in MATH); leaving out more merges
+    different problems (k>0 and k<0).
     """
-    return " ".join(question.split())
+    return "".join(question.split())
 
 
-def read_rows(origin: str, source: Source, ledger: Ledger) -> list[Row]:
-    """All prompts of a source; what gave none is counted."""
+def read_rows(origin: str, items: Iterable[Prompt | Dropped], ledger: Ledger) -> list[Row]:
+    """All prompts among what a source yields; what gave none is counted."""
     rows: list[Row] = []
-    for item in source.read():
+    for item in items:
         ledger.read[origin] += 1
         if isinstance(item, Dropped):
             ledger.drop(origin, item.reason, f"{origin}: {item.row}")
@@ -92,18 +93,18 @@ def unique(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
     return kept
 
 
-def _answers_key(golds: Iterable[str]) -> frozenset[str]:
+def _answers_key(golds: Iterable[str]) -> frozenset[str | Decimal]:
     """Golds as a set, equal numbers alike ("27" and "27.0"), white space left out."""
     return frozenset(map(_gold_key, golds))
 
 
-def _gold_key(gold: str) -> str:
+def _gold_key(gold: str) -> str | Decimal:
     bare = "".join(gold.split())
     try:
         number = Decimal(bare)
     except InvalidOperation:
         return bare
-    return str(number.normalize()) if number.is_finite() else bare
+    return number if number.is_finite() else bare
 
 
 def keys_of(rows: Iterable[Row]) -> set[str]:
@@ -147,6 +148,6 @@ def limited(rows: Sequence[Row], limit: int | None, ledger: Ledger) -> list[Row]
 
 
 def _quote(row: Row) -> str:
-    question = question_key(row.prompt.question)
+    question = " ".join(row.prompt.question.split())
     shown = question if len(question) <= 80 else f"{question[:79]}…"
     return f"{row.origin}: {shown!r}"

@@ -6,25 +6,26 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from cropi.benchmarks.rows import Rows
 from cropi.runtime.errors import DataError, did_you_mean
 from cropi.runtime.parts import part
 
 Row = tuple[str, Mapping[str, Any]]
+Paths = str | Annotated[list[str], Field(min_length=1)]
 
 
 @part
 class File(Rows):
     """One file, or several read one after the other. Relative paths start where cropi was run."""
 
-    path: str | list[str]
+    path: Paths
 
     def __post_init__(self) -> None:
         given = [self.path] if isinstance(self.path, str) else self.path
-        if not given or not all(path.strip() for path in given):
-            raise ValueError("path names no file")
         # Absolute from the start, so that no later change of folder moves them.
         self._files = [Path(path).expanduser().absolute() for path in given]
 
@@ -51,10 +52,7 @@ class File(Rows):
 def _missing(path: Path) -> str:
     siblings = path.parent.iterdir() if path.parent.is_dir() else ()
     near = did_you_mean(path.name, [sibling.name for sibling in siblings])
-    return (
-        f"there is no file {path}{near} (a relative path starts at the folder cropi was run in, "
-        f"{Path.cwd()})"
-    )
+    return f"there is no file {path}{near}; relative paths start at the folder cropi is run in"
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
@@ -98,7 +96,7 @@ def _csv(path: Path) -> Iterator[Row]:
                     raise DataError(f"{where}: has more fields than the first line names")
                 yield where, row
         except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: is not CSV: {error}") from error
+            raise DataError(f"{path}, line {reader.reader.line_num}: is not CSV: {error}") from error
 
 
 def _parquet(path: Path) -> Iterator[Row]:

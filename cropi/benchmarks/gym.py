@@ -26,16 +26,14 @@ class Gym(Source):
     size: PositiveInt = 1000
     seed: Annotated[int, Field(ge=0)] = 0
 
-    def __post_init__(self) -> None:
-        if not self.tasks:
-            raise ValueError("tasks names no task, write for example tasks={chain_sum: {}}")
-
     @property
     def name(self) -> str:
-        return f"gym/{'+'.join(self.tasks)}"
+        return f"gym/{'+'.join(self.tasks) or 'none'}"
 
     def read(self) -> Iterator[Prompt | Dropped]:
         """Items in order, each question once. Raises DataError for a task or setting unknown."""
+        if not self.tasks:
+            raise DataError("a gym source names no task; set for example tasks={chain_sum: {}}")
         for task, config in self.tasks.items():
             items = self._items(task, config)
             asked: set[str] = set()

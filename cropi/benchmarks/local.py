@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from cropi.benchmarks.composed import Composed
-from cropi.benchmarks.files import File
+from cropi.benchmarks.assembly import Overlap, Rules, assemble
+from cropi.benchmarks.files import File, Paths
 from cropi.benchmarks.golds import GoldFormat
 from cropi.contracts import Benchmark, PositiveInt, Prompts
 from cropi.runtime.parts import part
@@ -21,15 +21,15 @@ class Local(Benchmark):
     not reported.
     """
 
-    train_file: str | list[str]
-    test_file: str | list[str]
-    validation_file: str | list[str] | None = None
+    train_file: Paths
+    test_file: Paths
+    validation_file: Paths | None = None
     validation_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     question: str = "question"
     answer: str = "answer"
     gold: GoldFormat = "plain"
     family: str | None = None
-    overlap: Literal["error", "drop", "warn"] = "drop"
+    overlap: Overlap = "drop"
     pool_limit: PositiveInt | None = None
     test_limit: PositiveInt | None = None
     max_new_tokens: PositiveInt = 1024
@@ -38,20 +38,21 @@ class Local(Benchmark):
     def load(self, seed: int) -> Prompts:
         """Read, clean and split the files. Raises DataError naming file and row."""
         validation = self.validation_file
-        return Composed(
-            train={"local": self._file(self.train_file)},
-            validation={} if validation is None else {"local": self._file(validation)},
-            tests={"local": self._file(self.test_file)},
-            targeted=["local"],
-            validation_share=self.validation_share,
-            overlap=self.overlap,
-            pool_limit=self.pool_limit,
-            test_limit=self.test_limit,
-            max_new_tokens=self.max_new_tokens,
-            max_prompt_tokens=self.max_prompt_tokens,
-        ).load(seed)
+        return assemble(
+            train={"local": self._file(self.train_file).read()},
+            validation={} if validation is None else {"local": self._file(validation).read()},
+            tests={"local": self._file(self.test_file).read()},
+            rules=Rules(
+                targeted=["local"],
+                validation_share=self.validation_share,
+                overlap=self.overlap,
+                pool_limit=self.pool_limit,
+                test_limit=self.test_limit,
+            ),
+            seed=seed,
+        )
 
-    def _file(self, path: str | list[str]) -> File:
+    def _file(self, path: Paths) -> File:
         return File(
             path=path,
             question=self.question,

@@ -51,7 +51,8 @@ class Outcomes:
         """
         samples = self.rewards.shape[1]
         scorable = ~np.isnan(self.rewards)
-        means = np.array(list(self.item_scores().values()))
+        means = item_means(self.rewards)
+        means = means[~np.isnan(means)]
         metrics = {
             "unscorable": float((~scorable).sum()),
             "truncated_rate": float(self.truncated.mean()),

@@ -58,6 +58,7 @@ class GRPO(Trainer):
     clip_high: NonNegative = 0.2
     beta: NonNegative = 0.0
     kl_estimator: Estimator = "k3"
+    kl_correction: bool = False
     entropy_coefficient: NonNegative = 0.0
     zero_variance: Literal["skip", "keep"] = "skip"
     truncated: Literal["keep", "mask"] = "keep"
@@ -233,6 +234,7 @@ class GRPO(Trainer):
                 clip_high=self.clip_high,
                 beta=self.beta,
                 estimator=self.kl_estimator,
+                kl_correction=self.kl_correction,
                 entropy_coefficient=self.entropy_coefficient,
             ),
             mode=self.loss,

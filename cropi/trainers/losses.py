@@ -48,12 +48,17 @@ def response_weights(
 
 @dataclass(frozen=True)
 class Objective:
-    """What is minimised, token by token: −min(r·A, clip(r, 1−low, 1+high)·A) + beta·KL − c·H."""
+    """What is minimised, token by token: −min(r·A, clip(r, 1−low, 1+high)·A) + beta·KL − c·H.
+
+    ``kl_correction`` multiplies the KL estimate by the ratio r, which gives it the divergence's
+    own gradient whichever estimator it is (DeepSeek-V3.2, 2512.02556).
+    """
 
     clip_low: float = 0.2
     clip_high: float = 0.2
     beta: float = 0.0
     estimator: Estimator = "k3"
+    kl_correction: bool = False
     entropy_coefficient: float = 0.0
 
 
@@ -97,6 +102,8 @@ def policy_loss(inputs: LossInputs, objective: Objective) -> LossOutput:
         if inputs.reference_log_probs is None:
             raise ValueError("beta > 0 needs the reference's log-probs")
         kl = kl_penalty(inputs.log_probs, inputs.reference_log_probs, objective.estimator)
+        if objective.kl_correction:
+            kl = kl * ratio
         token_loss = token_loss + objective.beta * kl
         measured["kl"] = kl
     if objective.entropy_coefficient != 0.0:

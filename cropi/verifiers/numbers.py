@@ -20,6 +20,7 @@ _WHOLE = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)"
 _DECIMAL = rf"(?:{_WHOLE}(?:\.\d*)?|\.\d+)"
 _TEN = r"(?:e|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*)"
 _LITERAL = re.compile(rf"(?P<value>{_DECIMAL})(?:{_TEN}\{{?(?P<power>[+-]?\d+)\}}?)?", re.I)
+_REPEATING = re.compile(r"(?P<whole>\d*)\.(?P<once>\d*)\\overline\s*\{(?P<again>\d+)\}")
 _FRACTION = re.compile(
     rf"(?:(?P<whole>\d+)(?:\s*(?=\\)|\s+))?"
     rf"(?:\\frac\s*\{{\s*(?P<over>-?{_DECIMAL})\s*\}}\s*\{{\s*(?P<under>-?{_DECIMAL})\s*\}}"
@@ -32,7 +33,7 @@ class Oversize(ValueError):
 
 
 def read_number(text: str, percent: Percent = "unit") -> Fraction | None:
-    """The exact value of a number, fraction, mixed number or percentage in canonical text.
+    """The exact value of a number, fraction, mixed number, percentage or repeating decimal.
 
     Currency signs must be gone already; units are dropped. ``percent`` says what ``35%`` is: 35
     (the sign is a unit) or 35/100. None when it is not one number, or divides by zero. Raises
@@ -63,6 +64,9 @@ def _unsigned(text: str) -> Fraction | None:
     literal = _LITERAL.fullmatch(text)
     if literal:
         return _decimal(literal["value"]) * power(Fraction(10), int(literal["power"] or 0))
+    repeating = _REPEATING.fullmatch(text)
+    if repeating:
+        return _repeating_decimal(*repeating.groups())
     match = _FRACTION.fullmatch(text)
     if match is None:
         return None
@@ -80,6 +84,12 @@ def _decimal(text: str) -> Fraction:
     if len(text) > MOST_DIGITS:
         raise Oversize(f"a number of {len(text)} digits")
     return Fraction(re.sub(r"[, ]", "", text).rstrip("."))
+
+
+def _repeating_decimal(whole: str, once: str, again: str) -> Fraction:
+    r"""``0.1\overline{6}`` is 1/10 + 6/90."""
+    start = _decimal(f"{whole or 0}.{once}")
+    return start + _decimal(again) / ((10 ** len(again) - 1) * 10 ** len(once))
 
 
 def power(base: Fraction, exponent: int) -> Fraction:

@@ -22,11 +22,12 @@ _IN_TEXT = re.compile(
 )
 _BARE = re.compile(rf"(?:(?<=[\d}})])|\s)(?P<unit>{_WORD}(?:[\s/-]+{_WORD})*){_POWER}\Z")
 _DEGREES = re.compile(r"\^\s*\\circ\s*[CF]?\Z")
+_TAKES_AN_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 
 
 def strip_units(text: str) -> str:
     r"""``text`` without a unit at its end: ``18\text{ cm}^2`` gives ``18``."""
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or _TAKES_AN_ANGLE.search(text):
         return text
     rest = _DEGREES.sub("", text).rstrip()
     found = _IN_TEXT.search(rest)

@@ -10,7 +10,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from cropi.contracts import Sampling, TestSet
+from cropi.contracts import Sampling
+from cropi.contracts import TestSet as Reported  # pytest would collect a name in Test…
 from cropi.evaluation.estimates import paired_difference
 from cropi.evaluation.evaluation import Evaluation, load_result
 from cropi.evaluation.outcomes import read_outcomes
@@ -22,8 +23,8 @@ from cropi.types import Group, Prompt, Trajectory, Verdict
 CONF = Path(__file__).resolve().parents[2] / "conf"
 STRINGS = [f"what is {i} + {i}?" for i in range(6)]
 TESTS = {
-    "near": TestSet(tuple(Prompt.create(q, ["1"], source="t") for q in STRINGS), targeted=True),
-    "far/1": TestSet((Prompt.create("3 * 3?", ["9"], source="t"),), targeted=False),
+    "near": Reported(tuple(Prompt.create(q, ["1"], source="t") for q in STRINGS), targeted=True),
+    "far/1": Reported((Prompt.create("3 * 3?", ["9"], source="t"),), targeted=False),
 }
 
 
@@ -107,7 +108,7 @@ def test_an_interrupted_evaluation_is_not_finished(tmp_path: Path) -> None:
 
 
 def test_limit_takes_the_same_prompts_whatever_their_order(tmp_path: Path) -> None:
-    shuffled = {"near": TestSet(TESTS["near"].prompts[::-1], targeted=True)}
+    shuffled = {"near": Reported(TESTS["near"].prompts[::-1], targeted=True)}
     three = Evaluation(limit=3)
     assert three.chosen(TESTS)["near"] == three.chosen(shuffled)["near"]
     assert len(three.chosen(TESTS)["near"]) == 3

@@ -34,7 +34,7 @@ class Recorder(MasterAdamW):
 
     def step(self, learning_rate: float, max_norm: float | None) -> float:
         self.gradients.append(
-            torch.cat([m.grad.flatten().double() for m in self._masters.values()])  # type: ignore[union-attr]
+            torch.cat([m.grad.flatten().double() for m in self._masters.values()])
         )
         return super().step(0.0 if self.frozen else learning_rate, max_norm)
 
@@ -113,7 +113,7 @@ def test_a_truncated_response_can_be_masked_from_everything() -> None:
     cut = trajectory([5, 5, 5, 5, 5, 5, 5, 5], 0.0, truncated=True)
     others = (trajectory([1, EOS], 1.0), trajectory([2, EOS], 0.0), trajectory([3, EOS], 0.0))
     for mode in ("grpo", "dapo", "dr_grpo"):
-        plan = replace(PLAN, mode=mode)  # type: ignore[arg-type]
+        plan = replace(PLAN, mode=mode)
         _, masked = run(plan, [group("a", [1, 2], *others, cut)], truncated=True)
         _, absent = run(plan, [group("a", [1, 2], *others)])
         _, kept = run(plan, [group("a", [1, 2], *others, cut)])

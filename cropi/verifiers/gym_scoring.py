@@ -1,0 +1,60 @@
+"""reasoning_gym's own scorers, run inside a worker process only.
+
+Several of them ``eval`` the answer, or hand it to sympy, which does. Both are replaced before
+reasoning_gym is imported: a literal is all that ``eval`` reads, and sympy gets nothing but
+numbers, operators, single letters and the names of elementary functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+_NAMES = frozenset(
+    "sin cos tan cot sec csc asin acos atan sinh cosh tanh exp log ln sqrt pi Abs".split()
+)
+_REFUSED = re.compile(r"[^\w\s+\-*/^().,%!<>=]|_|\.\s*[A-Za-z]")
+# Its scorer evaluates the problem, which is ours, and reads the answer with int().
+_EVALUATES_ONLY_ITS_PROBLEM = ("reasoning_gym.arithmetic.bitwise_arithmetic",)
+
+
+def score(job: Mapping[str, Any]) -> float:
+    """The task's score of ``answer`` for ``entry``, as reasoning_gym gives it (0 to 1)."""
+    return float(_scorer(job["task"])(job["answer"], job["entry"]))
+
+
+@cache
+def _scorer(task: str) -> Callable[[str, Mapping[str, Any]], float]:
+    _disarm_sympy()
+    from reasoning_gym import get_score_answer_fn
+
+    scorer: Callable[[str, Mapping[str, Any]], float] = get_score_answer_fn(task)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("reasoning_gym.") and name not in _EVALUATES_ONLY_ITS_PROBLEM:
+            module.eval = ast.literal_eval  # type: ignore[attr-defined]
+    return scorer
+
+
+@cache
+def _disarm_sympy() -> None:
+    import sympy
+    from sympy.parsing import sympy_parser
+
+    original = sympy_parser.parse_expr
+
+    def parse_expr(text: str, *arguments: Any, **options: Any) -> Any:
+        refuse_code(text)
+        return original(text, *arguments, **options)
+
+    sympy_parser.parse_expr = sympy.parse_expr = parse_expr
+
+
+def refuse_code(text: str) -> None:
+    """Raise ValueError unless ``text`` is arithmetic with letters and elementary functions."""
+    names = re.findall(r"[^\W\d]\w*", text)
+    if _REFUSED.search(text) or any(len(n) > 1 and n not in _NAMES for n in names):
+        raise ValueError("the answer is not a plain expression")

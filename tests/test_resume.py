@@ -1,0 +1,219 @@
+"""Kill it anywhere, type the same command, and it finishes with the same bits.
+
+Each run here is a forked child of this process (torch is imported once) that calls the command
+line's own entry point; a kill is a real SIGKILL at an exact moment: before or after the n-th
+rename of a finished file or folder, the moments at which half-done state could be left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+COMMAND = ["debug=tiny", "selector=learnability", "selector.alpha=0.3", "trainer.learning_rate=2e-3"]
+KILLED = -signal.SIGKILL
+
+
+def run(runs: Path, cache: Path, *overrides: str, before: Callable[[], None] | None = None) -> int:
+    """The exit code of ``cropi …`` in a child process; ``before`` is called in it first."""
+
+    def child() -> None:
+        # A child must not write into pytest's captured files.
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        if before is not None:
+            before()
+        from cropi.cli import main
+
+        os._exit(main([*COMMAND, f"runs={runs}", f"cache={cache}", *overrides]))
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(timeout=240)
+    assert process.exitcode is not None, "the run hangs"
+    return process.exitcode
+
+
+def die_at_rename(number: int, *, after: bool) -> Callable[[], None]:
+    """SIGKILL this process around its ``number``-th os.replace."""
+
+    def arm() -> None:
+        original, seen = os.replace, 0
+
+        def replace(*arguments: Any, **kwargs: Any) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == number and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            original(*arguments, **kwargs)
+            if seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.replace = replace  # type: ignore[assignment]
+
+    return arm
+
+
+def the_folder(runs: Path) -> Path:
+    (folder,) = (p for p in runs.iterdir() if p.is_dir())
+    return folder
+
+
+def is_time(name: str) -> bool:
+    return "time" in name or name.endswith("/seconds")
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Everything a run leaves that must not depend on where it was interrupted."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["metrics"] = {k: v for k, v in line["metrics"].items() if not is_time(k)}
+    result = json.loads((folder / "result.json").read_text())
+    result["cost"] = {
+        purpose: {k: v for k, v in kinds.items() if k != "seconds"}
+        for purpose, kinds in result["cost"].items()
+    }
+    found: dict[str, Any] = {"metrics": lines, "result": result}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.suffix == ".safetensors":
+            found[name] = {k: v.tobytes() for k, v in load_file(path).items()}
+        elif path.suffix == ".parquet":
+            found[name] = pq.read_table(path).to_pylist()
+        elif path.name == "selection.jsonl":
+            found[name] = path.read_text()
+        else:
+            assert path.suffix != ".part", f"{name} was left behind"
+    return found
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    import cropi.experiment  # noqa: F401 - imported once, before the forks
+
+    torch.set_num_threads(1)
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, Any]:
+    runs = tmp_path_factory.mktemp("whole")
+    assert run(runs, cache) == 0
+    return facts(the_folder(runs))
+
+
+@pytest.fixture(scope="module")
+def renames(tmp_path_factory: pytest.TempPathFactory, cache: Path, uninterrupted: Any) -> int:
+    """How many renames an uninterrupted run makes (the warm start is cached by now)."""
+    counter = tmp_path_factory.mktemp("count") / "renames"
+
+    def count() -> None:
+        original, seen = os.replace, 0
+
+        def replace(*arguments: Any, **kwargs: Any) -> None:
+            nonlocal seen
+            seen += 1
+            original(*arguments, **kwargs)
+            counter.write_text(str(seen))
+
+        os.replace = replace  # type: ignore[assignment]
+
+    assert run(tmp_path_factory.mktemp("counted"), cache, before=count) == 0
+    return int(counter.read_text())
+
+
+def test_the_run_under_test_learns_something(uninterrupted: dict[str, Any]) -> None:
+    # Otherwise identical weights would prove nothing.
+    final = uninterrupted["final/model.safetensors"]
+    train = [line for line in uninterrupted["metrics"] if line["kind"] == "train"]
+    assert len(train) == 6
+    assert any(line["metrics"]["grad_norm"] > 0 for line in train)
+    assert final
+    assert {line["kind"] for line in uninterrupted["metrics"]} == {
+        "rollouts", "selection", "train", "evaluation"
+    }
+
+
+def test_a_second_seed_differs(
+    tmp_path: Path, cache: Path, uninterrupted: dict[str, Any]
+) -> None:
+    assert run(tmp_path, cache, "seed=1") == 0
+    other = facts(the_folder(tmp_path))
+    assert other["final/model.safetensors"] != uninterrupted["final/model.safetensors"]
+
+
+@pytest.mark.parametrize("moment", range(10))
+def test_killed_at_ten_moments_and_started_again(
+    tmp_path: Path, cache: Path, uninterrupted: dict[str, Any], renames: int, moment: int
+) -> None:
+    number = 1 + moment * (renames - 1) // 9
+    arm = die_at_rename(number, after=moment % 2 == 1)
+    assert run(tmp_path, cache, before=arm) == KILLED
+    assert run(tmp_path, cache) == 0
+    assert facts(the_folder(tmp_path)) == uninterrupted
+
+
+def test_killed_again_and_again(
+    tmp_path: Path, cache: Path, uninterrupted: dict[str, Any]
+) -> None:
+    # Resuming twice drifts where once does not, when state is restored only in part.
+    for attempt in range(40):
+        code = run(tmp_path, cache, before=die_at_rename(7, after=attempt % 2 == 0))
+        if code == 0:
+            break
+        assert code == KILLED
+    assert code == 0
+    assert attempt > 3
+    assert facts(the_folder(tmp_path)) == uninterrupted
+
+
+def test_other_checkpoint_intervals_change_nothing(
+    tmp_path: Path, cache: Path, uninterrupted: dict[str, Any]
+) -> None:
+    assert run(tmp_path, cache, "checkpoint_every=1", before=die_at_rename(20, after=True)) == KILLED
+    assert run(tmp_path, cache, "checkpoint_every=1") == 0
+    folder = the_folder(tmp_path)
+    assert facts(folder)["metrics"] == uninterrupted["metrics"]
+    assert facts(folder)["result"] == uninterrupted["result"]
+
+
+def test_a_finished_run_prints_its_result_and_does_nothing(tmp_path: Path, cache: Path) -> None:
+    assert run(tmp_path, cache) == 0
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert run(tmp_path, cache) == 0
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == stamps
+
+
+@pytest.fixture
+def busy(tmp_path: Path, cache: Path) -> Iterator[Path]:
+    """A runs folder whose run is held by this process."""
+    from cropi.runtime.locks import exclusive
+
+    assert run(tmp_path, cache, before=die_at_rename(5, after=True)) == KILLED
+    with exclusive(the_folder(tmp_path)):
+        yield tmp_path
+
+
+def test_two_starts_at_once(busy: Path, cache: Path) -> None:
+    before = (the_folder(busy) / "log.txt").read_text()
+    assert run(busy, cache) == 1
+    assert (the_folder(busy) / "log.txt").read_text() == before
+
+
+def test_a_run_whose_model_changed_is_refused(tmp_path: Path, cache: Path) -> None:
+    assert run(tmp_path, cache, before=die_at_rename(12, after=True)) == KILLED
+    manifest = the_folder(tmp_path) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"model": "', '"model": "other'))
+    assert run(tmp_path, cache) == 1
