@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -52,9 +53,10 @@ class Option:
 
 def conf_folder() -> Path:
     """Where the packaged configuration is installed."""
-    import cropi.conf
-
-    return Path(next(iter(cropi.conf.__path__)))
+    spec = find_spec("cropi.conf")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
 
 
 def folders(config_dir: Path | None = None) -> list[Path]:

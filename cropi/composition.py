@@ -40,7 +40,7 @@ class Job:
 def compose(arguments: Sequence[str] = (), *, config_dir: Path | None = None) -> DictConfig:
     """The configuration of one experiment. Raises ConfigError with every mistake found."""
     (job,) = Composer(config_dir=config_dir).jobs(arguments, multirun=False)
-    config = OmegaConf.masked_copy(job.config, [key for key in job.config if key != "hydra"])
+    config = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
     OmegaConf.set_struct(config, True)
     return config
 
@@ -51,7 +51,8 @@ class Composer:
 
     config_dir: Path | None = None
     config_name: str = "config"
-    _bases: dict[tuple[str, ...], DictConfig] = field(default_factory=dict, init=False)
+    _composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict, init=False)
+    _searchpath: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         setup_globals()  # the resolvers that Hydra's own configuration uses
@@ -83,38 +84,41 @@ class Composer:
         and checked before the first is returned.
         """
         parsed, problems = overrides.parse(arguments, self._loader)
-        problems += [
-            text for o in parsed if (text := overrides.secret(o, self._is_documented)) is not None
-        ]
+        problems += filter(None, (overrides.secret(o, self._is_documented) for o in parsed))
         if problems:
             raise ConfigError(problems)
-        single = [o for o in parsed if not o.is_sweep_override()]
-        settled = [o for o in single if self._is_group(o) and not self._option_problems(o)]
-        preset = self._base(_lines(settled)).hydra
-        if not multirun and preset.mode != RunMode.MULTIRUN:
-            problems += [text for o in parsed if (text := overrides.needs_multirun(o)) is not None]
-            problems += self._problems(single)
-            if problems:
-                raise ConfigError(problems)
-            return [Job(tuple(arguments), self._load(arguments))]
-        fixed = [o for o in parsed if o.is_hydra_override()]
-        swept, trouble = overrides.parse(
-            [f"{key}={values}" for key, values in (preset.sweeper.get("params") or {}).items()],
-            self._loader,
-        )
+        self._searchpath = [line for line in arguments if line.startswith("hydra.searchpath=")]
+        settled = [
+            o for o in parsed
+            if not o.is_sweep_override() and self._is_group(o) and not self._option_problems(o)
+        ]  # fmt: skip
+        preset = self._load(_lines(settled)).hydra
+        if multirun or preset.mode == RunMode.MULTIRUN:
+            return self._several(parsed, preset.sweeper)
+        return [self._one(parsed)]
+
+    def _one(self, parsed: Sequence[Override]) -> Job:
+        problems = list(filter(None, map(overrides.needs_multirun, parsed)))
+        problems += self._problems([o for o in parsed if not o.is_sweep_override()])
+        if problems:
+            raise ConfigError(problems)
+        return Job(_lines(parsed), self._load(_lines(parsed)))
+
+    def _several(self, parsed: Sequence[Override], sweeper: DictConfig) -> list[Job]:
+        params = sweeper.get("params") or {}
+        swept, problems = overrides.parse([f"{k}={v}" for k, v in params.items()], self._loader)
         swept += [o for o in parsed if not o.is_hydra_override()]
-        problems += trouble
-        found = []
-        for combination in self._combinations(swept, preset.sweeper._target_):
-            lines = [*_lines(fixed), *combination]
-            of_job, unread = overrides.parse(lines, self._loader)
-            of_job_problems = [*unread, *self._problems(of_job)]
-            problems += of_job_problems
-            if not of_job_problems:
-                found.append(Job(tuple(combination), self._load(lines)))
+        fixed = _lines([o for o in parsed if o.is_hydra_override()])
+        jobs = []
+        for combination in self._combinations(swept, sweeper._target_):
+            of_job, _ = overrides.parse([*fixed, *combination])
+            found = self._problems(of_job)
+            problems += found
+            if not found:
+                jobs.append(Job(tuple(combination), self._load(_lines(of_job))))
         if problems:
             raise ConfigError(list(dict.fromkeys(problems)))
-        return found
+        return jobs
 
     def _combinations(self, swept: Sequence[Override], sweeper: str) -> list[list[str]]:
         """Every job's overrides; under another sweeper than Hydra's own, what is common to all."""
@@ -134,16 +138,10 @@ class Composer:
         """Unknown options, or when all are known, unknown keys."""
         groups = [o for o in parsed if self._is_group(o)]
         problems = [text for o in groups for text in self._option_problems(o)]
-        defaults = self._base(()).hydra.runtime.choices
-        problems += [
-            overrides.already_there(o)
-            for o in groups
-            if o.is_add() and not o.package and defaults.get(o.key_or_group) is not None
-        ]
         if problems:
             return problems
-        base = self._base(_lines(groups))
-        known = list(_paths(base, ""))
+        base = self._load(_lines(groups))
+        known = list(_paths(base))
         for override in parsed:
             exists = str(override.key_or_group) in known
             if override in groups or override.is_force_add():
@@ -178,51 +176,63 @@ class Composer:
 
     def _is_group(self, override: Override) -> bool:
         """``selector={alpha: 0.2}`` overrides keys; any other value chooses an option."""
-        options = self._loader.get_group_options(str(override.key_or_group), None)
-        return bool(options) and not isinstance(override.value(), dict)
+        group = str(override.key_or_group)
+        is_group = bool(self._names(group) or self._names(group, ObjectType.GROUP))
+        return is_group and not isinstance(override.value(), dict)
+
+    def _names(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
+        """The options of a group, or the groups inside it."""
+        names: list[str] = self._loader.get_group_options(group, kind, None, self._searchpath)
+        return names
 
     def _option_problems(self, override: Override) -> list[str]:
         group = str(override.key_or_group)
-        names = self._loader.get_group_options(group, ObjectType.CONFIG)
+        names = self._names(group)
         value = override.value()
-        if value is None or override.is_delete():
+        if override.is_delete():
             return []
+        if override.is_add() and not override.package and self._is_chosen(group):
+            return [overrides.already_there(override)]
         asked = value if isinstance(value, list) else [value]
         options = catalogue.options(self.config_dir).get(group, {})
         choices = {name: options[name].description if name in options else "" for name in names}
         return [
-            overrides.unknown_option(group, str(name), choices)
+            overrides.unknown_option(group, "null" if name is None else str(name), choices)
             for name in asked
-            if str(name) not in names
+            if name is None or str(name) not in names
         ]
 
-    def _base(self, groups: tuple[str, ...]) -> DictConfig:
-        """The configuration with these options chosen and nothing else overridden."""
-        if groups not in self._bases:
-            self._bases[groups] = self._load(groups)
-        return self._bases[groups]
+    def _is_chosen(self, group: str) -> bool:
+        """Whether conf/config.yaml chooses an option of the group."""
+        return self._load(()).hydra.runtime.choices.get(group) is not None
 
     def _load(self, lines: Sequence[str]) -> DictConfig:
-        try:
-            return self._loader.load_configuration(self.config_name, list(lines), RunMode.RUN)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError([_in_plain_words(error)]) from error
-        except yaml.YAMLError as error:
-            raise ConfigError([f"a YAML file cannot be read: {error}"]) from error
+        """Hydra's composition of these overrides, made once."""
+        key = tuple(dict.fromkeys([*self._searchpath, *lines]))
+        if key not in self._composed:
+            try:
+                config = self._loader.load_configuration(self.config_name, list(key), RunMode.RUN)
+            except (HydraException, OmegaConfBaseException) as error:
+                raise ConfigError([_in_plain_words(error)]) from error
+            except yaml.YAMLError as error:
+                raise ConfigError([f"a YAML file cannot be read: {error}"]) from error
+            self._composed[key] = config
+        return self._composed[key]
 
 
 def _lines(parsed: Sequence[Override]) -> tuple[str, ...]:
     return tuple(str(override.input_line) for override in parsed)
 
 
-def _paths(node: DictConfig | ListConfig, prefix: str) -> Iterator[str]:
-    names = node.keys() if isinstance(node, DictConfig) else range(len(node))
-    for name in names:
-        yield f"{prefix}{name}"
-        child = node._get_node(name)
-        if isinstance(child, DictConfig | ListConfig) and not child._is_none():
-            if not (child._is_interpolation() or child._is_missing()):
-                yield from _paths(child, f"{prefix}{name}.")
+def _paths(node: DictConfig | ListConfig, prefix: str = "") -> Iterator[str]:
+    """Every dotted key, mappings and lists themselves included; nothing is resolved."""
+    for name in node if isinstance(node, DictConfig) else range(len(node)):
+        yield f"{prefix}{name!s}"
+        child = node._get_node(name)  # type: ignore[arg-type]
+        if isinstance(child, DictConfig | ListConfig) and not child._is_none() and (
+            not child._is_interpolation() and not child._is_missing()
+        ):
+            yield from _paths(child, f"{prefix}{name!s}.")
 
 
 def _is_free_form(node: object, root: DictConfig) -> bool:

@@ -36,19 +36,20 @@ def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
     that cannot be imported. Imports what the chosen parts import.
     """
     values = resolved(cfg)
-    problems: list[str] = []
     kinds = contracts()
     roots = [f.name for f in fields(Settings)]
-    for key in values:
-        if key not in kinds and key not in roots and key != "hydra":
-            problems.append(f"{key}: nothing reads this key; the groups are {', '.join(kinds)}")
-    settings = _try_build(_settings_node(values), Settings, "", problems)
-    built = {
-        group: _try_build(values[group], kind, group, problems)
-        if values.get(group) is not None
-        else problems.append(f"{group}: choose one with {group}=NAME; see `cropi list {group}`")
-        for group, kind in kinds.items()
-    }
+    problems = [
+        f"{key}: nothing reads this key; the groups are {', '.join(kinds)}"
+        for key in values
+        if key not in kinds and key not in roots
+    ]
+    settings = _settings(values, problems)
+    built: dict[str, Any] = {}
+    for group, kind in kinds.items():
+        if values.get(group) is None:
+            problems.append(f"{group}: choose one with {group}=NAME; see `cropi list {group}`")
+        else:
+            built[group] = _try_build(values[group], kind, group, problems)
     if problems:
         raise ConfigError([_with_remedy(problem) for problem in problems])
     built["generator"] = built.pop("rollout")
@@ -75,15 +76,15 @@ def contracts() -> dict[str, type[Part]]:
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
     """Plain values, interpolations followed. Raises ConfigError for missing or dangling ones."""
-    without_hydra = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
-    missing = sorted(OmegaConf.missing_keys(without_hydra))
-    if missing:
-        raise ConfigError([_missing(key) for key in missing])
     try:
-        values = OmegaConf.to_container(without_hydra, resolve=True, throw_on_missing=True)
+        experiment = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        missing = sorted(OmegaConf.missing_keys(experiment))
+        values = {} if missing else OmegaConf.to_container(experiment, resolve=True)
     except OmegaConfBaseException as error:
         where = f"{error.full_key}: " if error.full_key else ""
         raise ConfigError([f"{where}{str(error).splitlines()[0]}"]) from error
+    if missing:
+        raise ConfigError([_missing(key) for key in missing])
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
@@ -110,11 +111,18 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-def _settings_node(values: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(values: Mapping[str, Any], problems: list[str]) -> Any:
+    """Settings, built in two steps so that the mistakes of both are found."""
     node = {f.name: values[f.name] for f in fields(Settings) if f.name in values}
+    found: list[str] = []
     if isinstance(node.get("offline"), Mapping):
-        node["offline"] = {"_target_": f"{Offline.__module__}.Offline", **node["offline"]}
-    return {"_target_": f"{Settings.__module__}.Settings", **node}
+        offline = {"_target_": f"{Offline.__module__}.Offline", **node["offline"]}
+        node["offline"] = _try_build(offline, Offline, "offline", problems)
+    settings = _try_build(
+        {"_target_": f"{Settings.__module__}.Settings", **node}, Settings, "", found
+    )
+    problems += [p for p in found if not p.startswith("offline=None")]
+    return settings
 
 
 def _try_build(node: Any, kind: type[Part], key: str, problems: list[str]) -> Any:
@@ -126,14 +134,21 @@ def _try_build(node: Any, kind: type[Part], key: str, problems: list[str]) -> An
 
 
 def _missing(key: str) -> str:
-    meaning = ""
+    meaning = _meaning(key)
+    return f"{key}: needs a value; add {key}=VALUE" + (f" ({meaning})" if meaning else "")
+
+
+def _meaning(key: str) -> str:
+    """The comment above a key: a root key's, or that of the option which leaves it open."""
     group, _, name = key.partition(".")
-    for option in catalogue.options().get(group, {}).values():
+    options = catalogue.options().get(group, {})
+    if not options:
+        return next((k.comment for k in catalogue.keys(catalogue.root_text()) if k.path == key), "")
+    for option in options.values():
         for found in catalogue.keys(option.text):
             if found.path == name and found.value == "???":
-                meaning = found.comment
-    example = f"{key}=VALUE"
-    return f"{key}: needs a value; add {example}" + (f" ({meaning})" if meaning else "")
+                return found.comment
+    return ""
 
 
 def _with_remedy(problem: str) -> str:

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 ANTLR = "antlr4-python3-runtime"
 LITTLE_DISK = 5 * 2**30
@@ -81,7 +84,7 @@ def _installed(name: str, wanted: str, *, needed: bool) -> Finding:
     return Finding("good", f"{name} {version}")
 
 
-def _declared(extra: str | None) -> list:  # type: ignore[type-arg]
+def _declared(extra: str | None) -> list[Requirement]:
     """The requirements of cropi itself, or of one of its extras."""
     from packaging.requirements import Requirement
 
@@ -139,7 +142,7 @@ def _baselines() -> Finding:
 
 def _extras() -> Iterator[Finding]:
     for extra in metadata.metadata("cropi").get_all("Provides-Extra") or []:
-        if extra in ("dev", "cpu"):
+        if extra in ("dev", "cpu", "gpu"):  # how cropi itself is installed
             continue
         problems = [
             finding.what for requirement in _declared(extra)

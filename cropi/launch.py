@@ -37,7 +37,12 @@ def launch(arguments: Sequence[str]) -> int:
 
     Raises ConfigError before anything has run, with every mistake in any job.
     """
-    import hydra
+    try:
+        import hydra
+    except Exception as error:  # another antlr than 4.9 raises a bare Exception at import
+        raise CropiError(
+            f"hydra cannot be imported ({error}); `cropi doctor` says what to install"
+        ) from error
 
     flags, passed = _flags(arguments)
     _user_modules_are_importable()
@@ -75,6 +80,8 @@ def _flags(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
     flags, unknown = get_args_parser().parse_known_intermixed_args(arguments)
     if unknown:
         raise ConfigError([_unknown_flag(flag) for flag in unknown])
+    if flags.config_path:
+        raise ConfigError(["--config-path: would replace cropi's groups; --config-dir adds yours"])
     if flags.experimental_rerun:
         raise ConfigError([
             "--experimental-rerun: reads a pickle, which can run any code; "

@@ -96,7 +96,8 @@ def _csv(path: Path) -> Iterator[Row]:
                     raise DataError(f"{where}: has more fields than the first line names")
                 yield where, row
         except csv.Error as error:
-            raise DataError(f"{path}, line {reader.reader.line_num}: is not CSV: {error}") from error
+            line = reader.reader.line_num
+            raise DataError(f"{path}, line {line}: is not CSV: {error}") from error
 
 
 def _parquet(path: Path) -> Iterator[Row]:

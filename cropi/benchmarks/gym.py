@@ -18,8 +18,9 @@ from cropi.types import Prompt
 class Gym(Source):
     """``size`` items of each task. Item i is made from seed + i, so sets need distant seeds.
 
-    ``tasks`` maps a task's name to its generator's settings. A prompt's metadata holds ``task``
-    and ``entry``, the item as JSON, which is what the task's own scorer takes.
+    ``tasks`` maps a task's name to its generator's settings. A prompt's metadata holds
+    ``gym_task`` and ``gym_entry``, the item as JSON, which is what the task's own scorer takes.
+    Tasks with many right answers have no gold.
     """
 
     tasks: dict[str, dict[str, Any]]
@@ -39,24 +40,20 @@ class Gym(Source):
             asked: set[str] = set()
             for index in range(self.size):
                 where = f"{task}, seed {self.seed + index}"
-                # What is stored is JSON, so what is checked is the item as it comes back from it.
+                # Metadata is JSON: what the scorer is given later is the item as it comes back.
                 entry = json.loads(json.dumps(items[index], default=str))
-                question, answer = entry["question"], entry["answer"]
-                if question in asked:
+                if entry["question"] in asked:
                     yield Dropped("duplicate", where)
-                elif answer is None or not str(answer).strip():
-                    yield Dropped("empty gold", where)
-                elif items.score_answer(answer, entry) < 1.0:
-                    yield Dropped("gold does not pass its own scorer", where)
-                else:
-                    asked.add(question)
-                    yield Prompt.create(
-                        question,
-                        [str(answer)],
-                        source=f"gym/{task}",
-                        family=task,
-                        metadata={"task": task, "entry": entry},
-                    )
+                    continue
+                asked.add(entry["question"])
+                answer = entry["answer"]
+                yield Prompt.create(
+                    entry["question"],
+                    [] if answer is None else [str(answer)],
+                    source=f"gym/{task}",
+                    family=task,
+                    metadata={"gym_task": task, "gym_entry": entry},
+                )
 
     def _items(self, task: str, config: dict[str, Any]) -> Any:
         try:

@@ -143,8 +143,8 @@ def _pack(policy: Policy, batch: Batch, rows: Rows, weights: np.ndarray) -> Micr
         behaviour[place, : batch.lengths[row]] = torch.tensor(batch.trajectories[row].log_probs)
     return MicroBatch(
         tokens=tokens,
-        advantages=torch.tensor(batch.advantages[rows], device=policy.device).float(),
-        weights=torch.tensor(weights, device=policy.device).float(),
+        advantages=torch.tensor(batch.advantages[rows], dtype=torch.float32, device=policy.device),
+        weights=torch.tensor(weights, dtype=torch.float32, device=policy.device),
         behaviour=behaviour.to(policy.device),
     )
 

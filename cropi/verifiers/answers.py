@@ -16,7 +16,7 @@ from cropi.verifiers.normalise import canonical, unwrapped
 
 LONGEST_ANSWER = 8000  # characters; no answer is that long, and parsers are not linear
 _NO_ANSWER = frozenset(
-    ["proof", "see figure", "see solution", "see explanation", "n/a", "nan", "null"]
+    ["proof", "see figure", "see solution", "see explanation", "notfound", "n/a", "nan", "null"]
 )
 _GRAVEST: tuple[VerdictStatus, ...] = ("crashed", "timeout", "oversize", "unparsed", "ok")
 
@@ -40,19 +40,17 @@ class AnswerVerifier(Verifier):
         return [_timed(self.compare, gold, answer) for gold, answer in pairs]
 
     def gold_fault(self, gold: str) -> str | None:
-        """Why one gold is unusable; cheap, since it is asked before each comparison."""
-        if not gold.strip():
-            return "the gold is empty"
-        if unwrapped(spelled(gold[:LONGEST_ANSWER])).casefold() in _NO_ANSWER:
-            return f"the gold {gold!r} is no answer"
+        """Why one gold is unusable, a short stable phrase; cheap: asked at each comparison."""
         if len(gold) > LONGEST_ANSWER:
-            return f"the gold has {len(gold)} characters, more than {LONGEST_ANSWER}"
-        return None
+            return f"more than {LONGEST_ANSWER} characters"
+        if not spelled(gold):
+            return "empty"
+        return "a placeholder" if unwrapped(spelled(gold)).casefold() in _NO_ANSWER else None
 
     def gold_problem(self, prompt: Prompt) -> str | None:
         faults = [self.gold_fault(gold) for gold in prompt.golds]
         if not faults:
-            return "the prompt has no gold"
+            return "missing"
         return None if None in faults else faults[0]
 
     def verify(self, text: str, prompt: Prompt) -> Verdict:

@@ -6,7 +6,8 @@ import re
 
 from cropi.verifiers.rational import evaluate
 
-_EQUALS = re.compile(r"(?<![<>!:\\])=(?!=)")
+_EQUALS = re.compile(r"(?<![<>:\\])=(?!=)")
+_LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")  # not of a command such as \sqrt
 _NAME = re.compile(
     r"(?:\\(?:text|mathrm|mathbf|operatorname|angle|triangle|overline|widehat|Delta|theta)\b)?"
     r"\s*\{?\s*[A-Za-z\\][A-Za-z \\]*\}?(?:_\{?\w+\}?)?'*\s*(?:\([^()=,]*\))?"
@@ -20,8 +21,10 @@ def sides(text: str) -> list[str]:
     before it is kept, unless only a name does.
     """
     exact, approximately, rest = text.partition(r"\approx")
-    if approximately:
+    if approximately and exact.strip():
         text = f"{exact} = {rest}" if is_name(exact.strip()) else exact
+    elif approximately:
+        text = rest
     depth, parts, start = 0, [], 0
     equals = {match.start() for match in _EQUALS.finditer(text)}
     for at, sign in enumerate(text):
@@ -54,7 +57,7 @@ def comparable(gold: str, answer: str) -> tuple[str, str] | None:
     if len(golds) > 1 and len(answers) > 1:
         same = golds[0] == answers[0] and is_name(golds[0])
         return (golds[-1], answers[-1]) if same else (gold, answer)
-    if len(golds) > 1 and not (is_name(golds[0]) or evaluate(golds[0]) is not None):
+    if len(golds) > 1 and not is_name(golds[0]) and _LETTER.search(golds[0]):
         return None
     return golds[-1], answers[-1]
 

@@ -81,10 +81,13 @@ def _equal(gold: Any, answer: Any, seconds: int) -> bool:
         "allow_set_relation_comp": True, "timeout_seconds": seconds,
     }
     gold, answer = _imaginary(gold, answer)
-    same = verify(gold, answer, **options) or verify(answer, gold, **options)
-    if same:
-        return not _differ_in_value(gold, answer)
-    return _equal_for_positive_symbols(gold, answer)
+    if _differ_in_value(gold, answer):
+        return False
+    return (
+        verify(gold, answer, **options)
+        or verify(answer, gold, **options)
+        or _equal_for_positive_symbols(gold, answer)
+    )
 
 
 def _imaginary(gold: Any, answer: Any) -> tuple[Any, Any]:
@@ -101,15 +104,23 @@ def _imaginary(gold: Any, answer: Any) -> tuple[Any, Any]:
 
 
 def _differ_in_value(gold: Any, answer: Any) -> bool:
-    """A last look at numbers called equal: their relative difference to 30 digits."""
-    from sympy import Expr
+    """Whether two expressions differ at a fixed point, to a relative 1e-20.
 
-    if not all(isinstance(side, Expr) and side.is_number for side in (gold, answer)):
+    Settles most wrong answers without ``simplify``, and keeps tiny numbers apart. Values under
+    1e-30 settle nothing: they may be what rounding left of zero.
+    """
+    from sympy import Expr, Rational
+
+    if not (isinstance(gold, Expr) and isinstance(answer, Expr)):
         return False
-    left, right = gold.doit().evalf(30), answer.doit().evalf(30)
-    if not (left.is_Number and right.is_Number and left.is_finite and right.is_finite):
+    letters = sorted(gold.free_symbols | answer.free_symbols, key=str)
+    point = {letter: Rational(1009 + 97 * i, 613) for i, letter in enumerate(letters)}
+    left, right = (side.subs(point).doit().evalf(30) for side in (gold, answer))
+    sizes = [abs(value).evalf(30) for value in (left, right, left - right)]
+    if not all(size.is_Number and size.is_finite for size in sizes):
         return False
-    return bool(abs(left - right) > abs(left) * 10**-20)
+    largest, difference = max(sizes[:2]), sizes[2]
+    return bool(largest > 1e-30 and difference > largest * 1e-20)
 
 
 def _equal_for_positive_symbols(gold: Any, answer: Any) -> bool:

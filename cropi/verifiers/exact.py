@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from cropi.runtime.parts import part
 from cropi.verifiers.answers import AnswerVerifier, spelled
 from cropi.verifiers.comparison import Comparison
-from cropi.verifiers.extraction import Way
+from cropi.verifiers.extraction import Ways, ways
 from cropi.verifiers.normalise import compact, unwrapped
 
 
@@ -20,9 +18,7 @@ class ExactVerifier(AnswerVerifier):
     Nothing is computed: 0.5 and 1/2 differ.
     """
 
-    extraction: Annotated[list[Way], Field(min_length=1)] = Field(
-        default_factory=lambda: ["boxed", "tag", "hash", "whole"]
-    )
+    extraction: Ways = Field(default_factory=ways("boxed", "tag", "hash", "whole"))
     case_sensitive: bool = False
 
     def compare(self, gold: str, answer: str) -> Comparison:

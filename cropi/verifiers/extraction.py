@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cropi.boxed import last_boxed
 
 Way = Literal["boxed", "tag", "hash", "stated", "last_number", "whole"]
+Ways = Annotated[list[Way], Field(min_length=1)]  # the option of a verifier
 
 _HASH = re.compile(r"####\s*([^\n]+)")
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _STATED = re.compile(r"(?i:\banswer\b)[*_]{0,3}\s*(?::|\bis\b)\s*:?\s*([^\n]+)")
 _SENTENCE_END = re.compile(r"\.\s+[A-Z]")
 _SPECIAL = re.compile(r"<\|\w+\|>\s*\Z")
+# "to -8" and "= - 8" are signs; "10-8" and "x - 8" subtract.
+_SIGN = re.compile(r"(?:(?:\A|[^\w)\]}\s])\s*[-−]\s*|\s[-−])\Z")
 _NUMBER = re.compile(
     r"\\[dtc]?frac\{-?\d+\}\{-?\d+\}"
     r"|(?<![A-Za-z_\d.,])(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?!\d|\.\d))?"
+    r"(?:\s?\\?%)?"
     r"|(?<![\w.])\.\d+"
 )
 # Pairs that only present an answer, longest first.
@@ -29,6 +34,11 @@ _WRAPPERS = (
     ("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"),
     ("***", "***"), ("**", "**"), ("__", "__"), ("`", "`"),
 )
+
+
+def ways(*names: Way) -> Callable[[], list[Way]]:
+    """A default for a verifier's option."""
+    return lambda: list(names)
 
 
 def after_thinking(text: str) -> str:
@@ -60,8 +70,9 @@ def hash_answer(text: str) -> str | None:
 
 def tagged(text: str) -> str | None:
     """The content of the last ``<answer>…</answer>``."""
-    found = _TAG.findall(text)
-    return found[-1] if found else None
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, max(end, 0))
+    return text[start + len("<answer>") : end] if start >= 0 else None
 
 
 def stated(text: str) -> str | None:
@@ -72,14 +83,12 @@ def stated(text: str) -> str | None:
 
 def last_number(text: str) -> str | None:
     """The last number standing by itself, with its sign; a simple fraction counts as one."""
-    last = None
-    for last in _NUMBER.finditer(text):
-        pass
-    if last is None:
+    found = list(_NUMBER.finditer(text))
+    if not found:
         return None
-    before = text[: last.start()].rstrip("$ ")
-    signed = before.endswith(("-", "−")) and not re.search(r"[\w)\]}]\s*.\Z", before)
-    return ("-" if signed else "") + last.group()
+    last = found[-1]
+    before = text[max(0, last.start() - 8) : last.start()].rstrip("$")
+    return ("-" if _SIGN.search(before) else "") + last.group()
 
 
 _WAYS: Mapping[Way, Callable[[str], str | None]] = {
@@ -88,17 +97,19 @@ _WAYS: Mapping[Way, Callable[[str], str | None]] = {
 }
 
 
-def extract(text: str, ways: Sequence[Way]) -> str | None:
-    """The answer by the first way that finds one, trimmed; None when no way does.
-
-    With ``whole`` as the last way, an answer that was already extracted comes back unchanged.
-    """
+def locate(text: str, order: Sequence[Way]) -> str | None:
+    """The answer as it is written, by the first way that finds one; None when no way does."""
     shown = after_thinking(text)
-    for way in ways:
+    for way in order:
         found = _WAYS[way](shown)
-        answer = trim(found) if found is not None else ""
-        if answer:
-            return answer
+        if found is not None and trim(found):
+            return found.strip()
         if way == "boxed" and found is not None:
             return None  # an empty box is an answer not given, not a reason to look elsewhere
     return None
+
+
+def extract(text: str, order: Sequence[Way]) -> str | None:
+    """The same, trimmed. With ``whole`` as the last way an extracted answer stays as it is."""
+    found = locate(text, order)
+    return None if found is None else trim(found)

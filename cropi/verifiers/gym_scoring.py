@@ -14,25 +14,42 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-_NAMES = frozenset(
-    "sin cos tan cot sec csc asin acos atan sinh cosh tanh exp log ln sqrt pi Abs".split()
-)
+Scorer = Callable[[str, Mapping[str, Any]], float]
+NONSENSE = "qzx"
+_FUNCTIONS = "sin cos tan cot sec csc asin acos atan sinh cosh tanh exp log ln sqrt pi Abs"
+_NAMES = frozenset(_FUNCTIONS.split())
 _REFUSED = re.compile(r"[^\w\s+\-*/^().,%!<>=]|_|\.\s*[A-Za-z]")
 # Its scorer evaluates the problem, which is ours, and reads the answer with int().
 _EVALUATES_ONLY_ITS_PROBLEM = ("reasoning_gym.arithmetic.bitwise_arithmetic",)
 
 
 def score(job: Mapping[str, Any]) -> float:
-    """The task's score of ``answer`` for ``entry``, as reasoning_gym gives it (0 to 1)."""
-    return float(_scorer(job["task"])(job["answer"], job["entry"]))
+    """The best score of the forms in ``answers``, as reasoning_gym gives it (0 to 1).
+
+    Some scorers read whatever they do not understand as "no", and so pay nonsense where that is
+    right; there the answer must be the entry's own.
+    """
+    scorer, answers, entry = _scorer(job["task"]), job["answers"], job["entry"]
+    value = max(float(scorer(answer, entry)) for answer in answers)
+    if value >= 1.0 and _pays_nonsense(scorer, entry):
+        own = str(entry["answer"]).strip().casefold()
+        return float(any(answer.casefold() == own for answer in answers))
+    return value
+
+
+def _pays_nonsense(scorer: Scorer, entry: Mapping[str, Any]) -> bool:
+    try:
+        return float(scorer(NONSENSE, entry)) >= 1.0
+    except Exception:  # noqa: BLE001  a scorer that raises at nonsense does not pay it
+        return False
 
 
 @cache
-def _scorer(task: str) -> Callable[[str, Mapping[str, Any]], float]:
+def _scorer(task: str) -> Scorer:
     _disarm_sympy()
     from reasoning_gym import get_score_answer_fn
 
-    scorer: Callable[[str, Mapping[str, Any]], float] = get_score_answer_fn(task)
+    scorer: Scorer = get_score_answer_fn(task)
     for name, module in list(sys.modules.items()):
         if name.startswith("reasoning_gym.") and name not in _EVALUATES_ONLY_ITS_PROBLEM:
             module.eval = ast.literal_eval  # type: ignore[attr-defined]

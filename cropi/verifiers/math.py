@@ -21,9 +21,10 @@ from cropi.runtime.parts import part
 from cropi.types import Prompt, VerdictStatus
 from cropi.verifiers.answers import AnswerVerifier, spelled
 from cropi.verifiers.comparison import Comparison
-from cropi.verifiers.extraction import Way
-from cropi.verifiers.isolation import Outcome, Workers
+from cropi.verifiers.extraction import Ways, ways
+from cropi.verifiers.isolation import Workers
 from cropi.verifiers.numbers import Percent
+from cropi.verifiers.process import Outcome
 from cropi.verifiers.quick import decide, needs_algebra
 
 MOST_REMEMBERED = 100_000
@@ -40,9 +41,7 @@ class MathVerifier(AnswerVerifier):
     seconds are processor time of one comparison, so a busy machine changes no verdict.
     """
 
-    extraction: Annotated[list[Way], Field(min_length=1)] = Field(
-        default_factory=lambda: ["boxed"]
-    )
+    extraction: Ways = Field(default_factory=ways("boxed"))
     percent: Percent = "unit"
     workers: PositiveInt = 2
     cpu_seconds: Annotated[float, Field(gt=0.0)] = 5.0
@@ -89,8 +88,9 @@ class MathVerifier(AnswerVerifier):
         result = self._remembered.get(texts) or self._ask([texts])[0]
         self._remember({texts: result})
         if result.status != "ok":
-            return f"the gold {gold[:80]!r} cannot be read as mathematics ({result.status})"
-        return None if result.equal else f"the gold {gold[:80]!r} does not equal itself"
+            reason = {"timeout": "takes too long to compare", "crashed": "crashes math-verify"}
+            return reason.get(result.status, "not readable as mathematics")
+        return None if result.equal else "not equal to itself"
 
     def close(self) -> None:
         self._processes.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from cropi.boxed import last_boxed
 from cropi.verifiers.extraction import trim
 
 _SIGNS = str.maketrans({
@@ -24,9 +25,11 @@ _WRAPPED = re.compile(
     r"\\(?:text(?:bf|it|rm|normal|tt|sf)?|math(?:rm|bf|it|sf)|mbox|operatorname)\s*"
     r"\{((?:[^{}\\]|\\.)*)\}"
 )
+_TOKEN = r"\d|[A-Za-z]|\\(?!frac|sqrt)[A-Za-z]+"  # what TeX takes for an argument without braces
 _REWRITES = tuple((re.compile(pattern), new) for pattern, new in (
     (r"\\!|\\(?:displaystyle|textstyle|limits|boldsymbol|bf|rm)(?![A-Za-z])", ""),
     (r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\.?", ""),
+    (r"\\phantom\s*(?:\{[^{}]*\}|-)", ""),
     (r"\\lbrace(?![A-Za-z])", r"\\{"), (r"\\rbrace(?![A-Za-z])", r"\\}"),
     (r"(?<!\\)\\(?:[,;: ]|q?quad(?![A-Za-z])|thinspace(?![A-Za-z]))|~", " "),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -35,19 +38,20 @@ _REWRITES = tuple((re.compile(pattern), new) for pattern, new in (
     (r"\^\s*\{\s*\\circ\s*\}|\\degree(?![A-Za-z])", r"^\\circ"),
     (r"\\leqs?lant(?![A-Za-z])|\\leq(?![A-Za-z])|<=", r"\\le "),
     (r"\\geqs?lant(?![A-Za-z])|\\geq(?![A-Za-z])|>=", r"\\ge "),
-    (r"\\neq(?![A-Za-z])|!=", r"\\ne "),
+    (r"\\neq(?![A-Za-z])", r"\\ne "),
     (r"\\text\s*\{\s*(infinity|percent)\s*\}", r" \1"),
     (r"(?<![A-Za-z\\])infinity\b", r"\\infty"), (r"(?<=\d)\s*percent\b", "%"),
-    (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
-    (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"), (r"(\\frac\s*\{[^{}]*\})\s*(\d)", r"\1{\2}"),
+    (rf"\\frac\s*({_TOKEN})", r"\\frac{\1}"),
+    (rf"(\\frac\s*\{{(?:[^{{}}]|\{{[^{{}}]*\}})*\}})\s*({_TOKEN})", r"\1{\2}"),
     (r"\\sqrt\s*(\d+|[A-Za-z](?![A-Za-z]))", r"\\sqrt{\1}"),
     (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
     (r"\s+", " "),
 ))
-_NUMBER_WORDS = {word: str(value) for value, word in enumerate(
+_COUNTING = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen twenty".split()
-)}
+    "fifteen sixteen seventeen eighteen nineteen twenty"
+)
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTING.split())}
 _PROSE = re.compile(r"[A-Za-z][A-Za-z' -]*")
 _OPTION = re.compile(r"\(?([A-J])\)?")
 _CHOSEN = re.compile(r"(?:\(([A-J])\)|([A-J])[).:])\s.*", re.DOTALL)
@@ -60,20 +64,26 @@ def plain_characters(text: str) -> str:
     kept = "".join(
         c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs")
     )
-    kept = _RAISED.sub(lambda m: "^{%s}" % unicodedata.normalize("NFKC", m.group()), kept)
-    kept = _LOWERED.sub(lambda m: "_{%s}" % unicodedata.normalize("NFKC", m.group()), kept)
+    kept = _RAISED.sub(lambda m: "^{" + _plain(m.group()) + "}", kept)
+    kept = _LOWERED.sub(lambda m: "_{" + _plain(m.group()) + "}", kept)
     kept = _VULGAR.sub(_vulgar_fraction, kept)
-    return unicodedata.normalize("NFKC", kept).translate(_SIGNS)
+    return _plain(kept).translate(_SIGNS)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _vulgar_fraction(match: re.Match[str]) -> str:
-    above, below = unicodedata.normalize("NFKC", match[2]).split("⁄")
+    above, below = _plain(match[2]).split("⁄")
     return rf"{match[1]}\frac{{{above}}}{{{below}}}"
 
 
 def canonical(answer: str) -> str:
     r"""Unicode, spacing, brackets, fractions, currency signs and number words in one spelling."""
     text = trim(plain_characters(answer))
+    if "boxed" in text:  # a gold taken from a solution with its box
+        text = last_boxed(text) or text
     for pattern, new in _REWRITES:
         text = pattern.sub(new, text)
     text = trim(text)

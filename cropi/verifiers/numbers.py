@@ -15,7 +15,8 @@ from cropi.verifiers.units import strip_units
 
 Percent = Literal["unit", "hundredth"]
 
-MOST_DIGITS = 2000
+MOST_DIGITS = 2000  # as written
+MOST_BITS = 50_000  # as computed
 _WHOLE = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)"
 _DECIMAL = rf"(?:{_WHOLE}(?:\.\d*)?|\.\d+)"
 _TEN = r"(?:e|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*)"
@@ -37,7 +38,7 @@ def read_number(text: str, percent: Percent = "unit") -> Fraction | None:
 
     Currency signs must be gone already; units are dropped. ``percent`` says what ``35%`` is: 35
     (the sign is a unit) or 35/100. None when it is not one number, or divides by zero. Raises
-    Oversize beyond 2000 digits.
+    Oversize beyond 2000 digits or 50,000 bits.
     """
     bare = strip_units(text)
     if bare.endswith("%"):
@@ -70,7 +71,8 @@ def _unsigned(text: str) -> Fraction | None:
     match = _FRACTION.fullmatch(text)
     if match is None:
         return None
-    over, under = _decimal(match["over"] or match["top"]), _decimal(match["under"] or match["bottom"])
+    over = _decimal(match["over"] or match["top"])
+    under = _decimal(match["under"] or match["bottom"])
     if under == 0:
         return None
     value = over / under
@@ -98,6 +100,6 @@ def power(base: Fraction, exponent: int) -> Fraction:
     Raises ZeroDivisionError for a negative power of zero.
     """
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if bits > 1 and bits * abs(exponent) > MOST_DIGITS * 4:
+    if bits > 1 and bits * abs(exponent) > MOST_BITS:
         raise Oversize(f"a power with exponent {str(exponent)[:20]}")
     return Fraction(base**exponent)

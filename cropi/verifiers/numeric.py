@@ -10,7 +10,7 @@ from pydantic import Field
 from cropi.runtime.parts import part
 from cropi.verifiers.answers import AnswerVerifier, spelled
 from cropi.verifiers.comparison import Comparison
-from cropi.verifiers.extraction import Way
+from cropi.verifiers.extraction import Ways, ways
 from cropi.verifiers.numbers import Oversize, Percent, read_number
 
 
@@ -23,9 +23,7 @@ class NumericVerifier(AnswerVerifier):
     to the gold and is for decimals only: an integer gold is always compared exactly.
     """
 
-    extraction: Annotated[list[Way], Field(min_length=1)] = Field(
-        default_factory=lambda: ["boxed", "hash", "last_number"]
-    )
+    extraction: Ways = Field(default_factory=ways("boxed", "hash", "last_number"))
     tolerance: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     percent: Percent = "unit"
 
@@ -45,7 +43,7 @@ class NumericVerifier(AnswerVerifier):
     def gold_fault(self, gold: str) -> str | None:
         fault = super().gold_fault(gold)
         if fault is None and self._read(gold) is None:
-            return f"the gold {gold[:80]!r} is not a number"
+            return "not a number"
         return fault
 
     def _read(self, gold: str) -> Fraction | None:

@@ -73,6 +73,8 @@ def _in_words(gold: str, answer: str) -> bool | None:
     letter = option_letter(gold)
     if letter is not None:
         return chosen_letter(answer) == letter
+    if all(len(bare) == 1 and bare.isalpha() for bare in map(unwrapped, (gold, answer))):
+        return gold == answer  # math-verify takes a for A
     said = words(gold)
     if said is not None:
         return compact(said) == compact(unwrapped(answer).casefold())

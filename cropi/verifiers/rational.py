@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from cropi.verifiers.numbers import MOST_DIGITS, Oversize, power
+from cropi.verifiers.numbers import MOST_BITS, MOST_DIGITS, Oversize, power
 
-LARGEST_FACTORIAL = 800
+LARGEST_FACTORIAL = 2000
 DEEPEST = 60
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<sign>\\frac|\\cdot|\\times|\\div|[-+*/^!(){}]))"
@@ -31,7 +31,7 @@ def evaluate(text: str) -> Fraction | None:
     r"""The value of canonical text made of numbers, ``+ - * / ^ !``, ``\frac`` and brackets.
 
     None when it holds anything else, has no value (1/0) or is nested deeper than 60. Raises
-    Oversize when a number in it would exceed 2000 digits. Two factors must have a sign between
+    Oversize when a number in it would exceed 50,000 bits. Two factors must have a sign between
     them: ``2\frac12`` could mean either of two things.
     """
     try:
@@ -159,6 +159,6 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _bounded(value: Fraction) -> Fraction:
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_DIGITS * 4:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
         raise Oversize("a long number")
     return value

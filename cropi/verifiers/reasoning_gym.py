@@ -11,8 +11,9 @@ from cropi.contracts import PositiveInt, Verifier
 from cropi.runtime.parts import part
 from cropi.types import Prompt, Verdict
 from cropi.verifiers.answers import LONGEST_ANSWER
-from cropi.verifiers.extraction import Way, extract
-from cropi.verifiers.isolation import Outcome, Workers
+from cropi.verifiers.extraction import Ways, locate, trim, ways
+from cropi.verifiers.isolation import Workers
+from cropi.verifiers.process import Outcome
 
 
 @part
@@ -23,9 +24,7 @@ class ReasoningGymVerifier(Verifier):
     it generated. Scorers run in worker processes: they may raise, hang or evaluate what they read.
     """
 
-    extraction: Annotated[list[Way], Field(min_length=1)] = Field(
-        default_factory=lambda: ["boxed", "tag", "whole"]
-    )
+    extraction: Ways = Field(default_factory=ways("boxed", "tag", "whole"))
     workers: PositiveInt = 2
     cpu_seconds: Annotated[float, Field(gt=0.0)] = 5.0
     wall_seconds: Annotated[float, Field(gt=0.0)] = 120.0
@@ -44,7 +43,7 @@ class ReasoningGymVerifier(Verifier):
         return self.verify_all([(text, prompt)])[0]
 
     def verify_all(self, items: Sequence[tuple[str, Prompt]]) -> list[Verdict]:
-        answers = [extract(text, self.extraction) for text, _ in items]
+        answers = [locate(text, self.extraction) for text, _ in items]
         verdicts = [_without_scoring(a, p) for a, (_, p) in zip(answers, items, strict=True)]
         open_items = [i for i, verdict in enumerate(verdicts) if verdict is None]
         jobs = [_job(str(answers[i]), items[i][1]) for i in open_items]
@@ -55,14 +54,14 @@ class ReasoningGymVerifier(Verifier):
     def gold_problem(self, prompt: Prompt) -> str | None:
         """Why the task cannot be scored; where the entry holds an answer, it must score 1."""
         if not _is_scorable(prompt):
-            return "the metadata lacks gym_task (text) or gym_entry (the task's JSON entry)"
+            return "metadata without gym_task and gym_entry"
         answer = prompt.metadata["gym_entry"].get("answer")
         if not isinstance(answer, str):
             return None  # tasks with many right answers keep none
         verdict = _scored(self._processes.run([_job(answer, prompt)])[0], answer)
         if verdict.reward == 1.0:
             return None
-        return f"{prompt.metadata['gym_task']}: its own answer scores below 1 ({verdict.status})"
+        return f"{prompt.metadata['gym_task']} does not accept its own answer ({verdict.status})"
 
     def close(self) -> None:
         self._processes.close()
@@ -86,7 +85,9 @@ def _without_scoring(answer: str | None, prompt: Prompt) -> Verdict | None:
 
 def _job(answer: str, prompt: Prompt) -> dict[str, Any]:
     metadata = prompt.metadata
-    return {"task": metadata["gym_task"], "entry": metadata["gym_entry"], "answer": answer}
+    # Some tasks ask for a full stop or a $ that another answer only ends with.
+    forms = list(dict.fromkeys([answer, trim(answer)]))
+    return {"task": metadata["gym_task"], "entry": metadata["gym_entry"], "answers": forms}
 
 
 def _scored(outcome: Outcome, answer: str | None) -> Verdict:

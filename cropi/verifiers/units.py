@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 
-_CHANGES_VALUE = frozenset(
+_NO_UNITS = (
     "dozen hundred thousand million billion trillion pi alpha beta gamma theta phi infinity inf "
-    "sin cos tan log exp mod sqrt and or".split()
+    "sin cos tan log exp mod sqrt and or"
 )
-_SHORT = frozenset("cm mm km dm nm kg mg lb oz ft in yd mi ml mL cc hr kW Hz pm am".split())
+_TWO_LETTERS = "cm mm km dm nm kg mg lb oz ft in yd mi ml mL cc hr kW Hz pm am"
+_CHANGES_VALUE = frozenset(_NO_UNITS.split())
+_SHORT = frozenset(_TWO_LETTERS.split())
 LONGEST = 300  # characters; nothing longer is a number with a unit
 _WORD = r"[A-Za-z][A-Za-z.]*"
 _POWER = r"(?:\s*\^\s*\{?[1-3]\}?)?"

@@ -39,7 +39,8 @@ class _Clock:
         self.expired = False
         # The kernel counts whole seconds; the first to come is the interrupt below.
         latest = math.ceil(time.process_time() + seconds) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (latest, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        _, most = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (latest, most))
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
     def stop(self) -> None:

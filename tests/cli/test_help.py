@@ -105,7 +105,8 @@ def test_a_folder_that_is_no_run_suggests_one(
     run = tmp_path / "runs" / "mine-0123abcd"
     run.mkdir(parents=True)
     (run / "manifest.json").write_text("{}")
-    assert main(["selection", "show", str(tmp_path / "runs" / "mine-0123abcc"), "--phase", "0"]) == 1
+    wrong = str(run.with_name("mine-0123abcc"))
+    assert main(["selection", "show", wrong, "--phase", "0"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert f'is not the folder of a run (did you mean "{run}"?)' in err

@@ -6,13 +6,15 @@ import importlib
 import inspect
 import itertools
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 import baselines
 import cropi
@@ -40,11 +42,23 @@ def expected() -> dict[str, type[Part]]:
 
 
 @cache
-def composed(group: str, name: str) -> DictConfig:
-    """One option as Hydra composes it, its missing values filled in."""
-    node = compose([f"+{group}@probe={name}"]).probe
-    for key in OmegaConf.missing_keys(node):
-        OmegaConf.update(node, key, "placeholder")
+def whole(*arguments: str) -> DictConfig:
+    """What Hydra composes from the packaged groups, missing values filled in."""
+    with initialize_config_module("cropi.conf", version_base="1.3"):
+        config = hydra_compose("config", list(arguments))
+    with open_dict(config):
+        for key in OmegaConf.missing_keys(config):
+            OmegaConf.update(config, key, "placeholder")
+    return config
+
+
+def composed(option: catalogue.Option) -> DictConfig:
+    """The node of one option; a part of parts is put beside the groups to be looked at."""
+    if option.group in contracts():
+        node = whole(f"{option.group}={option.name}")[option.group]
+    else:
+        node = whole(f"+{option.group}@probe={option.name}").probe
+    assert isinstance(node, DictConfig)
     return node
 
 
@@ -67,13 +81,13 @@ def located(target: str) -> type:
 
 @every_option
 def test_option_builds_without_loading_anything(option: catalogue.Option) -> None:
-    node = OmegaConf.to_container(composed(option.group, option.name), resolve=True)
+    node = OmegaConf.to_container(composed(option), resolve=True)
     build(node, expected()[option.group], option.group)
 
 
 @every_option
 def test_keys_are_exactly_the_options_of_the_class(option: catalogue.Option) -> None:
-    node = OmegaConf.to_container(composed(option.group, option.name), resolve=False)
+    node = OmegaConf.to_container(composed(option), resolve=False)
     for part in parts_in(node):
         assert sorted({*part} - {"_target_"}) == sorted(options_of(located(part["_target_"])))
 
@@ -82,23 +96,39 @@ def test_keys_are_exactly_the_options_of_the_class(option: catalogue.Option) -> 
 def test_every_key_has_a_comment_and_the_file_a_description(option: catalogue.Option) -> None:
     assert option.text.startswith("# ")
     assert 10 < len(option.description) <= 100
-    bare = [
-        key.path
-        for key in catalogue.keys(option.text)
-        if not key.comment and key.path.split(".")[0] != "defaults"
-        and not key.path.endswith("_target_")
-    ]  # fmt: skip
-    assert not bare, f"{option.path}: no comment above {bare}"
+    bare = uncommented(option.text) - documented(option)
+    assert not bare, f"{option.path}: no comment above {sorted(bare)}"
 
 
 def test_every_root_key_has_a_comment() -> None:
-    bare = [
-        key.path
-        for key in catalogue.keys(catalogue.root_text())
-        if not key.comment and key.path.split(".")[0] not in ("defaults", "hydra")
-        and not key.path.endswith("_target_")
-    ]  # fmt: skip
-    assert not bare
+    assert not uncommented(catalogue.root_text())
+
+
+def uncommented(text: str) -> set[str]:
+    """Keys without a comment; a mapping inside a commented key is an entry somebody named."""
+    keys = {key.path: key for key in catalogue.keys(text)}
+
+    def is_entry(key: catalogue.Key) -> bool:
+        parent = keys.get(key.path.rpartition(".")[0])
+        return key.value is None and parent is not None and bool(parent.comment)
+
+    return {
+        path for path, key in keys.items()
+        if not key.comment and not is_entry(key)
+        and path.split(".")[0] not in ("defaults", "hydra") and not path.endswith("_target_")
+    }  # fmt: skip
+
+
+def documented(option: catalogue.Option) -> set[str]:
+    """Keys with a comment in the options of its group that this one inherits."""
+    named = catalogue.options()[option.group]
+    entries = (yaml.safe_load(option.text) or {}).get("defaults", [])
+    parents = [entry for entry in entries if isinstance(entry, str)]
+    found: set[str] = set()
+    for parent in [named[p] for p in parents if p in named]:
+        found |= {key.path for key in catalogue.keys(parent.text) if key.comment}
+        found |= documented(parent)
+    return found
 
 
 def test_every_part_class_has_a_yaml() -> None:
@@ -109,7 +139,7 @@ def test_every_part_class_has_a_yaml() -> None:
     targets = {
         located(part["_target_"])
         for option in OPTIONS
-        for part in parts_in(OmegaConf.to_container(composed(option.group, option.name)))
+        for part in parts_in(OmegaConf.to_container(composed(option)))
     }
     for contract in expected().values():
         for cls in [contract, *descendants(contract)]:
@@ -137,21 +167,35 @@ def test_default_composes_and_validates() -> None:
     assemble(compose())
 
 
-def test_every_selector_trainer_model_and_benchmark_go_together() -> None:
-    """Groups meet only in interpolations, so options are composed once and then combined."""
-    groups = ("selector", "trainer", "model", "benchmark")
-    names = [sorted(catalogue.options()[group]) for group in groups]
-    base = compose()
-    wholes = {g: {n: composed(g, n) for n in ns} for g, ns in zip(groups, names, strict=True)}
-    for combination in itertools.product(*names):
-        for group, name in zip(groups, combination, strict=True):
-            base._set_item_impl(group, wholes[group][name])
-        assemble(base)
+def go_together(benchmark: str, combinations: Iterable[tuple[catalogue.Option, ...]]) -> None:
+    """Selectors, trainers and models meet the rest in interpolations only, and none sets another
+    group: each is composed once, and then set into the configuration of the benchmark."""
+    config = OmegaConf.masked_copy(base := whole(f"benchmark={benchmark}"), list(base))
+    for combination in combinations:
+        for option in combination:
+            config[option.group] = composed(option)
+        assemble(config)
 
 
-def test_hydra_composes_what_the_combination_above_assumes(tmp_path: Path) -> None:
-    """The shortcut gives what Hydra gives, on a sample of the grid."""
-    options = catalogue.options()
-    for group in ("selector", "trainer", "model", "benchmark"):
-        name = sorted(options[group])[-1]
-        assert compose([f"{group}={name}"])[group] == compose([f"+{group}@probe={name}"]).probe
+MIXED = [list(catalogue.options()[group].values()) for group in ("selector", "trainer", "model")]
+
+
+@pytest.mark.parametrize("benchmark", catalogue.options()["benchmark"])
+def test_every_benchmark_goes_with_every_option(benchmark: str) -> None:
+    longest = max(map(len, MIXED))
+    rounds = [itertools.islice(itertools.cycle(options), longest) for options in MIXED]
+    go_together(benchmark, zip(*rounds, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", catalogue.options()["benchmark"])
+def test_every_combination(benchmark: str) -> None:
+    go_together(benchmark, itertools.product(*MIXED))
+
+
+def test_no_selector_trainer_or_model_sets_another_group() -> None:
+    default = whole()
+    for group in ("selector", "trainer", "model"):
+        for name in catalogue.options()[group]:
+            config = whole(f"{group}={name}")
+            assert {key for key in config if config[key] != default[key]} <= {group}

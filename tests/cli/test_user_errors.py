@@ -145,6 +145,10 @@ GOLDEN = {
         "--experimental-rerun: reads a pickle, which can run any code; "
         "to repeat a run, repeat its command",
     ),
+    "config path": (
+        ["--config-path", "conf"],
+        "--config-path: would replace cropi's groups; --config-dir adds yours",
+    ),
     "wrong type": (["seed=one"], "seed='one': input should be a valid integer"),
     "out of range": (["phases=0"], "phases=0: input should be greater than or equal to 1"),
     "option out of range": (
@@ -156,9 +160,9 @@ GOLDEN = {
         ["name=a/b"],
         "name='a/b': should be usable as a folder's name: no slash, not only dots",
     ),
-    "text for a part": (
+    "no option": (
         ["selector=[]"],
-        "selector: expected a group option with a _target_, got {}",
+        "selector: choose one with selector=NAME; see `cropi list selector`",
     ),
     # 14 in a sweep: checked for every job, said once
     "sweep over a missing key": (
@@ -191,6 +195,12 @@ def test_unknown_option_lists_all_with_descriptions(capsys: pytest.CaptureFixtur
     assert [line.split() for line in listed] == [
         [name, *option.description.split()] for name, option in options.items()
     ]
+
+
+@pytest.mark.parametrize("value", ["null", "3", "sub/option"])
+def test_what_is_no_name_of_an_option(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([f"selector={value}"]) == 2
+    assert f"selector={value}: there is no such selector" in capsys.readouterr().err
 
 
 def test_unknown_option_in_a_sweep_is_found_before_the_first_job(
@@ -265,7 +275,7 @@ def test_preset_with_defaults_in_the_wrong_order_points_to_the_tree(
     )
     assert main(["--config-dir", "myconf", "experiment=wrong"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"{ONE}In 'experiment/wrong'")
+    assert err.startswith(f"{ONE}In experiment/wrong: Override")
     assert "--info defaults-tree" in err
 
 

@@ -32,7 +32,8 @@ def test_two_runs_and_a_resume_end_in_one_sqlite_file(tmp_path: Path) -> None:
     assert done.stdout == ""
     (file,) = tmp_path.rglob("*.db")
     with sqlite3.connect(file) as database:
-        rows = database.execute("select run_name, step, metrics from metrics").fetchall()
-    assert sorted((run, step, json.loads(m)["eval/targeted"]) for run, step, m in rows) == [
+        rows = database.execute("select run_name, run_id, step, metrics from metrics").fetchall()
+    assert sorted((run, step, json.loads(m)["eval/targeted"]) for run, _, step, m in rows) == [
         ("one", 1, 0.25), ("one", 2, 0.5), ("two", 1, 0.25)
     ]
+    assert len({run_id for _, run_id, _, _ in rows}) == 2  # the resumed run is still one run

@@ -31,7 +31,7 @@ def trainer(**options: Any) -> GRPO:
 
 
 def weights(policy: Policy) -> dict[str, bytes]:
-    return {n: t.contiguous().view(torch.uint8).numpy().tobytes() for n, t in policy.state().items()}
+    return {n: t.view(torch.uint8).numpy().tobytes() for n, t in policy.state().items()}
 
 
 # What a resume must restore: schedule, several updates, KL, a second phase, dynamic sampling.
@@ -123,6 +123,16 @@ def test_the_order_is_that_of_the_named_stream() -> None:
     assert [i for ids, _ in chosen.rollouts.calls for i in ids] == [*chosen.prompts] * 2
 
 
+def test_a_phase_starts_at_the_beginning_of_its_selection() -> None:
+    run, one = Run(), trainer(order="as_selected")
+    policy, ids = tiny_policy(), tuple(run.prompts)
+    one.train(policy, run.selection(), run.context(0, 1))
+    one.train(policy, run.selection(), run.context(1, 2))  # the same phase goes on
+    one.train(policy, run.selection(), run.context(2, 3, phase=1))
+    twice = ids * 2
+    assert [called for called, _ in run.rollouts.calls] == [twice[0:4], twice[4:8], twice[0:4]]
+
+
 def test_seeds_and_phases_have_their_own_order() -> None:
     def order(seed: int, phase: int) -> tuple[tuple[str, ...], ...]:
         run = Run()
@@ -143,8 +153,8 @@ def test_a_selection_smaller_than_the_batch_gives_a_prompt_several_groups() -> N
 
 def test_what_a_step_reports() -> None:
     run = Run()
-    trainer(beta=0.1).train(tiny_policy(), run.selection(), run.context(0, 1))
-    (result,) = run.results
+    trainer(beta=0.1).train(tiny_policy(), run.selection(), run.context(0, 2))
+    result, later = run.results
     metrics = result.metrics
     rewards = [t.reward for g in result.groups for t in g.trajectories]
     lengths = [len(t.token_ids) for g in result.groups for t in g.trajectories]
@@ -155,6 +165,8 @@ def test_what_a_step_reports() -> None:
     assert metrics["completions/max_terminated_length"] == max(lengths)
     assert metrics["completions/clipped_ratio"] == 0.0
     assert metrics["num_tokens"] == sum(lengths) + 16 * 4  # prompts like "3+3="
+    drawn = sum(len(t.token_ids) for g in later.groups for t in g.trajectories) + 16 * 4
+    assert later.metrics["num_tokens"] == metrics["num_tokens"] + drawn
     assert metrics["learning_rate"] == 0.01
     assert metrics["kl"] == 0.0
     assert metrics["entropy"] > 0

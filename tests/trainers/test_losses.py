@@ -144,6 +144,15 @@ def test_the_penalty_is_paid_and_differentiated() -> None:
     assert gradient.tolist()[0] == pytest.approx([0.05 * (1 - math.exp(-1))] * 2, rel=1e-6)
 
 
+def test_the_corrected_penalty_has_the_gradient_of_the_divergence() -> None:
+    # At ratio 1 the slope is k3 + (1 - exp(-x)) = x, the weight of a token's score in grad KL.
+    made = inputs([[0.0, 0.0]], [0.0], [1 / 2])
+    made = replace(made, reference_log_probs=torch.tensor([[-2.0, -0.5]]))
+    result = policy_loss(made, Objective(beta=0.1, kl_correction=True))
+    (gradient,) = torch.autograd.grad(result.loss, made.log_probs)
+    assert gradient.tolist()[0] == pytest.approx([0.05 * 1.0, 0.05 * -0.5], rel=1e-6)
+
+
 def test_a_penalty_without_reference_is_refused() -> None:
     with pytest.raises(ValueError, match="reference"):
         policy_loss(inputs([[0.0]], [1.0], [1.0]), Objective(beta=0.1))

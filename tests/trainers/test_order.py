@@ -36,7 +36,8 @@ def test_phases_and_seeds_have_orders_of_their_own() -> None:
 
 def test_a_chosen_order_is_kept() -> None:
     # Pitfall 29.
-    assert prompts_at(["3", "1", "2"], 0, 7, seed=0, phase=0, order="as_selected") == list("3123123")
+    chosen = prompts_at(["3", "1", "2"], 0, 7, seed=0, phase=0, order="as_selected")
+    assert chosen == list("3123123")
 
 
 def test_a_selection_smaller_than_a_batch_wraps() -> None:

@@ -42,6 +42,15 @@ def groups() -> list[Group]:
     ]
 
 
+def reference() -> Policy:
+    """The policy, some noise away."""
+    policy, generator = tiny_policy(), torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            weight += 0.05 * torch.randn(weight.shape, generator=generator)
+    return policy
+
+
 class Oracle:
     """A real trainer on a model saved to disk, given ``groups`` in place of generation."""
 
@@ -70,7 +79,7 @@ class Oracle:
             },
         )
         if self.trainer.ref_model is not None:
-            self.trainer.ref_model.load_state_dict(tiny_policy(seed=1).model.state_dict())
+            self.trainer.ref_model.load_state_dict(reference().model.state_dict())
         self.model = self.trainer.model.train()
         self.trainer.current_gradient_accumulation_steps = 1  # the training loop sets it
         self.inputs = self.trainer._generate_and_score_completions(
@@ -110,7 +119,7 @@ def ours(
     optimizer = Recorder(policy.trainable(), **ADAM)
     result = update(
         policy, optimizer, batch, plan,
-        learning_rate=learning_rate, reference=lambda: tiny_policy(seed=1),
+        learning_rate=learning_rate, reference=reference,
     )
     return result, optimizer, policy, batch
 
@@ -153,12 +162,12 @@ def test_several_epochs_with_a_higher_clip_agree_with_trl(
 ) -> None:
     objective = Objective(clip_low=0.2, clip_high=0.28, beta=beta, kl_correction=correction)
     theirs = oracle(tmp_path, mode, objective, num_iterations=3)
-    adam = torch.optim.AdamW(theirs.model.parameters(), lr=0.03, **ADAM)
+    adam = torch.optim.AdamW(theirs.model.parameters(), lr=0.01, **ADAM)
     losses = []
     for _ in range(3):
         losses.append(theirs.backward())
         adam.step()
-    result, _, policy, _ = ours(groups(), mode, objective, epochs=3, learning_rate=0.03)
+    result, _, policy, _ = ours(groups(), mode, objective, epochs=3, learning_rate=0.01)
 
     assert result.metrics["loss"] == pytest.approx(sum(losses) / 3, abs=1e-5)
     weights = dict(policy.trainable())
@@ -167,6 +176,18 @@ def test_several_epochs_with_a_higher_clip_agree_with_trl(
     assert result.metrics["clip_ratio/low_mean"] > 0
     assert result.metrics["clip_ratio/high_mean"] > 0
     assert_same_metrics(result, theirs, {"entropy", "clip_ratio/low_mean", "clip_ratio/high_mean"})
+
+
+def test_the_entropy_bonus_agrees_with_trl(tmp_path: Path) -> None:
+    """Under dapo, where the loss too is a mean over all tokens as TRL's bonus always is."""
+    theirs = oracle(tmp_path, "dapo", Objective(), entropy_coef=0.3)
+    loss = theirs.backward()
+    result, optimizer, _, _ = ours(
+        groups(), "dapo", Objective(entropy_coefficient=0.3), epochs=1, learning_rate=0.0
+    )
+    assert result.metrics["loss"] == pytest.approx(loss, abs=1e-5)
+    for name, weight in theirs.model.named_parameters():
+        assert torch.allclose(optimizer.gradient[name], weight.grad, rtol=1e-5, atol=1e-5), name
 
 
 def test_rewards_and_lengths_are_summed_up_as_in_trl(tmp_path: Path) -> None:
