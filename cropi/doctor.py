@@ -192,6 +192,6 @@ def _wandb() -> Finding:
     except ImportError as error:
         return Finding("note", f"W&B cannot be asked: {error}", "tracker=none runs without it")
     key = "an API key is set" if has_key() else "no API key is set"
-    mode = Wandb()._mode()
+    mode = Wandb().mode_now()
     remedy = "" if has_key() else "to upload as you go: `wandb login` or WANDB_API_KEY"
     return Finding("good" if has_key() else "note", f"W&B: {key}, runs are {mode}", remedy)

@@ -25,9 +25,10 @@ from cropi import checkpoint
 from cropi.contracts import Prompts, SelectionContext, StepResult, TrainingContext
 from cropi.journal import Journal
 from cropi.policies.policy import Policy
+from cropi.preparation import digest_of
 from cropi.progress import Advance, Display
 from cropi.rollouts.drawing import Drawing
-from cropi.rollouts.offline import roll_out
+from cropi.rollouts.offline import offline_metrics, roll_out
 from cropi.rollouts.store import RolloutStore
 from cropi.selectors.files import (
     read_scores,
@@ -96,7 +97,8 @@ class Experiment:
         """What the selector asked for, and nothing it would then be charged for in vain."""
         needs = self.parts.selector.requires
         refreshes = phase == 0 or self.parts.selector.refresh == "phase"
-        rollouts = self.offline_rollouts() if needs & {"rollouts", "gradients"} and refreshes else {}
+        asked = refreshes and needs & {"rollouts", "gradients", "validation"}
+        rollouts = self.offline_rollouts() if asked else {}
         return SelectionContext(
             phase=phase,
             seed=self.settings.seed,
@@ -116,20 +118,21 @@ class Experiment:
             "train": (self.prompts.pool, offline.samples)
         }
         if "validation" in self.parts.selector.requires:
-            for name, prompts in self.prompts.validation.items():
-                used = sorted(prompts, key=lambda p: p.id)[: offline.validation_prompts]
+            for name, candidates in self.prompts.validation.items():
+                used = sorted(candidates, key=lambda p: p.id)[: offline.validation_prompts]
                 sets[f"validation/{name}"] = (used, offline.validation_samples)
         behaviour = self.policy if self.journal.progress.step == 0 else self.reference
         cost, groups = Cost(), {}
         total = sum(len(prompts) for prompts, _ in sets.values())
         known = self.journal.progress.rolled_out
-        with self.display.stage("stored rollouts" if known else "offline rollouts", total) as advance:
+        title = "stored rollouts" if known else "offline rollouts"
+        with self.display.stage(title, total) as advance:
             for name, (prompts, samples) in sets.items():
                 store = RolloutStore(self.folder / "rollouts" / name, {
                     **self.identity,
                     "samples": samples,
                     "shard_prompts": offline.shard_prompts,
-                    "prompts": [p.id for p in prompts],
+                    "prompts": digest_of(prompts),
                 })
                 groups[name] = roll_out(
                     behaviour,
@@ -231,23 +234,3 @@ class Experiment:
     def selections(self, phases: int) -> list[Selection]:
         """Those of the first ``phases`` phases."""
         return [read_selection(self.phase_folder(phase)) for phase in range(phases)]
-
-
-def offline_metrics(groups: Mapping[str, Group]) -> dict[str, float]:
-    """What β's rollouts say of the pool: pass rate, informative share, truncation, statuses."""
-    import numpy as np
-
-    trajectories = [t for group in groups.values() for t in group.trajectories]
-    rewards = np.array([np.nan if t.reward is None else t.reward for t in trajectories])
-    statuses = [t.verdict.status for t in trajectories if t.verdict is not None]
-    metrics = {
-        "rollouts/prompts": len(groups),
-        "rollouts/trajectories": len(trajectories),
-        "rollouts/pass_rate": float(np.nanmean(rewards)) if (~np.isnan(rewards)).any() else 0.0,
-        "rollouts/informative_share": float(np.mean([g.is_informative for g in groups.values()])),
-        "rollouts/truncated_share": float(np.mean([t.truncated for t in trajectories])),
-        "rollouts/mean_length": float(np.mean([len(t.token_ids) for t in trajectories])),
-    }
-    for status in sorted(set(statuses)):
-        metrics[f"rollouts/status/{status}"] = statuses.count(status) / len(statuses)
-    return metrics

@@ -86,7 +86,12 @@ def fingerprint(prompts: Prompts) -> dict[str, dict[str, str | int]]:
     return {
         name: {
             "prompts": len(chosen),
-            "ids": hashlib.sha256("\n".join(p.id for p in chosen).encode()).hexdigest()[:16],
+            "ids": digest_of(chosen),
         }
         for name, chosen in sets.items()
     }
+
+
+def digest_of(prompts: Iterable[Prompt]) -> str:
+    """A hash of the prompts' ids, in order (16 hexadecimal digits)."""
+    return hashlib.sha256("\n".join(p.id for p in prompts).encode()).hexdigest()[:16]

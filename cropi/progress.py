@@ -11,7 +11,7 @@ from typing import Literal
 
 SECONDS_BETWEEN_LINES = 10.0
 log = logging.getLogger("cropi")
-Advance = Callable[[int, str], None]
+Advance = Callable[[int, str], None]  # units done, note
 
 
 class Display:
@@ -47,7 +47,11 @@ class Display:
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(name, total=total, note="")
-            yield lambda units, note="": bars.update(task, advance=units, note=note)
+
+            def advance(units: int, note: str = "") -> None:
+                bars.update(task, advance=units, note=note)
+
+            yield advance
 
     @contextmanager
     def _lines(self, name: str, total: int) -> Iterator[Advance]:

@@ -29,7 +29,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def go(runs: Path, cache: Path, *overrides: str, choices: dict[str, str] | None = None) -> RunResult:
+def go(
+    runs: Path, cache: Path, *overrides: str, choices: dict[str, str] | None = None
+) -> RunResult:
     config = compose(["debug=tiny", f"runs={runs}", f"cache={cache}", *overrides])
     return run_experiment(config, choices)
 
@@ -117,11 +119,15 @@ def test_overlong_prompts_are_dropped_and_counted(tmp_path: Path, cache: Path) -
 
 
 def test_a_model_that_cannot_read_the_benchmark_says_so(tmp_path: Path, cache: Path) -> None:
-    pool = tmp_path / "pool.jsonl"
-    pool.write_text('{"question": "How many legs has a cat?", "answer": "4"}\n' * 2)
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("train", "test")}
+    for name, path in files.items():
+        path.write_text("".join(
+            json.dumps({"question": f"How many legs have {n} {name} cats?", "answer": str(4 * n)})
+            + "\n" for n in range(1, 11)
+        ))
     with pytest.raises(CropiError, match="cannot spell prompt"):
-        go(tmp_path, cache, "benchmark=local", f"benchmark.train_file={pool}",
-           f"benchmark.test_file={pool}", "benchmark.overlap=warn", "verifier=numeric",
+        go(tmp_path, cache, "benchmark=local", f"benchmark.train_file={files['train']}",
+           f"benchmark.test_file={files['test']}", "verifier=numeric",
            "~benchmark.pool_size", "~benchmark.validation_size", "~benchmark.test_size")
 
 

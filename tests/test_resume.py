@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-COMMAND = ["debug=tiny", "selector=learnability", "selector.alpha=0.3", "trainer.learning_rate=2e-3"]
+COMMAND = [
+    "debug=tiny", "selector=learnability", "selector.alpha=0.3", "trainer.learning_rate=2e-3",
+]
 KILLED = -signal.SIGKILL
 
 
@@ -170,19 +172,20 @@ def test_killed_again_and_again(
 ) -> None:
     # Resuming twice drifts where once does not, when state is restored only in part.
     for attempt in range(40):
-        code = run(tmp_path, cache, before=die_at_rename(7, after=attempt % 2 == 0))
+        code = run(tmp_path, cache, before=die_at_rename(12, after=attempt % 2 == 0))
         if code == 0:
             break
         assert code == KILLED
     assert code == 0
-    assert attempt > 3
+    assert attempt >= 3
     assert facts(the_folder(tmp_path)) == uninterrupted
 
 
 def test_other_checkpoint_intervals_change_nothing(
     tmp_path: Path, cache: Path, uninterrupted: dict[str, Any]
 ) -> None:
-    assert run(tmp_path, cache, "checkpoint_every=1", before=die_at_rename(20, after=True)) == KILLED
+    arm = die_at_rename(20, after=True)
+    assert run(tmp_path, cache, "checkpoint_every=1", before=arm) == KILLED
     assert run(tmp_path, cache, "checkpoint_every=1") == 0
     folder = the_folder(tmp_path)
     assert facts(folder)["metrics"] == uninterrupted["metrics"]

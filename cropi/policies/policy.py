@@ -69,7 +69,7 @@ class Policy:
         self.tokenizer.save_pretrained(folder)
 
     def load_weights(self, folder: Path) -> None:
-        """Restore what ``save_weights`` wrote. Raises CropiError when the names or shapes differ."""
+        """Restore what ``save_weights`` wrote. Raises CropiError when names or shapes differ."""
         saved = load_file(folder / WEIGHTS)
         own = dict(self.trainable())
         if set(saved) != set(own):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from cropi.contracts import Rollouts, Sampling
 from cropi.policies.policy import Policy
@@ -43,3 +45,20 @@ def roll_out(
             store.write(shard, groups, cost)
         advance(len(chunk))
     return {group.prompt_id: group for group in store.groups()}
+
+def offline_metrics(groups: Mapping[str, Group]) -> dict[str, float]:
+    """What β's rollouts say of the pool: pass rate, informative share, truncation, statuses."""
+    trajectories = [t for group in groups.values() for t in group.trajectories]
+    rewards = np.array([np.nan if t.reward is None else t.reward for t in trajectories])
+    statuses = [t.verdict.status for t in trajectories if t.verdict is not None]
+    metrics = {
+        "rollouts/prompts": len(groups),
+        "rollouts/trajectories": len(trajectories),
+        "rollouts/pass_rate": float(np.nanmean(rewards)) if (~np.isnan(rewards)).any() else 0.0,
+        "rollouts/informative_share": float(np.mean([g.is_informative for g in groups.values()])),
+        "rollouts/truncated_share": float(np.mean([t.truncated for t in trajectories])),
+        "rollouts/mean_length": float(np.mean([len(t.token_ids) for t in trajectories])),
+    }
+    for status in sorted(set(statuses)):
+        metrics[f"rollouts/status/{status}"] = statuses.count(status) / len(statuses)
+    return metrics

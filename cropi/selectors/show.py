@@ -24,7 +24,13 @@ def show(run: Path, phase: int, top: int) -> None:
     title = f"phase {phase}: {len(rows)} prompts selected of a budget of {rows[0]['budget']}"
     table = Table(title=title, title_justify="left")
     for column in ("rank", "id", "score", "family", "reason", "question", "gold"):
-        table.add_column(column, justify="right" if column in ("rank", "score") else "left")
+        # An id that is cut cannot be copied into `cropi rollouts show`.
+        table.add_column(
+            column,
+            justify="right" if column in ("rank", "score") else "left",
+            no_wrap=column == "id",
+            overflow="ignore" if column == "id" else "fold",
+        )
     for row in rows[:top]:
         question = " ".join(row["question"].split())
         if len(question) > QUESTION_WIDTH:

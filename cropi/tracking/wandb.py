@@ -49,7 +49,7 @@ class Wandb(Mirror):
             name=run.name,
             dir=str(run.folder),
             config=dict(run.config),
-            mode=self._mode(),
+            mode=self.mode_now(),
             resume="allow",
             reinit="finish_previous",  # the jobs of a multirun share a process (wandb#2877)
             settings=wandb.Settings(
@@ -72,7 +72,7 @@ class Wandb(Mirror):
         finally:
             self._run.finish()
 
-    def _mode(self) -> Mode:
+    def mode_now(self) -> Mode:
         wanted = self.mode if self.mode != "auto" else os.environ.get("WANDB_MODE", "auto")
         if wanted == "disabled":
             return "disabled"

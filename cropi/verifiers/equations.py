@@ -6,7 +6,7 @@ import re
 
 from cropi.verifiers.rational import evaluate
 
-_EQUALS = re.compile(r"(?<![<>:\\])=(?!=)")
+_EQUALS = re.compile(r"(?<![<>:=\\])=(?!=)")
 _LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")  # not of a command such as \sqrt
 _NAME = re.compile(
     r"(?:\\(?:text|mathrm|mathbf|operatorname|angle|triangle|overline|widehat|Delta|theta)\b)?"

@@ -14,6 +14,7 @@ from typing import Any
 _DECIMAL = re.compile(r"(?<![\w.])(\d*)\.(\d+)(?![\d.])(\s*[\^!])?")
 _ANGLE = re.compile(r"(\\(?:sin|cos|tan|cot|sec|csc)\s*\(?\s*)(\d+)\s*\^\s*\\circ")
 _DIGITS_COMPARED = 60
+_NOTHING = 1e-90
 
 
 def equivalent(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _differ_in_value(gold: Any, answer: Any) -> bool:
     """Whether two expressions differ at a fixed point, to a relative 1e-20.
 
     Settles most wrong answers without ``simplify``, and keeps tiny numbers apart. Values under
-    1e-30 settle nothing: they may be what rounding left of zero.
+    1e-90 settle nothing: they may be what rounding left of zero.
     """
     from sympy import Expr, Rational
 
@@ -120,7 +121,7 @@ def _differ_in_value(gold: Any, answer: Any) -> bool:
     if not all(size.is_Number and size.is_finite for size in sizes):
         return False
     largest, difference = max(sizes[:2]), sizes[2]
-    return bool(largest > 1e-30 and difference > largest * 1e-20)
+    return bool(largest > _NOTHING and difference > largest * 1e-20)
 
 
 def _equal_for_positive_symbols(gold: Any, answer: Any) -> bool:

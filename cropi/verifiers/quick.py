@@ -11,11 +11,10 @@ from cropi.verifiers.guard import too_large
 from cropi.verifiers.normalise import chosen_letter, compact, option_letter, unwrapped, words
 from cropi.verifiers.numbers import Oversize, Percent, read_number
 from cropi.verifiers.rational import evaluate
+from cropi.verifiers.structure import alike
 from cropi.verifiers.units import strip_units
 
 _BASE = re.compile(r"([0-9A-F]+)_\{?(?:\\text\{)?(\w+?)\}*")
-_SET = re.compile(r"\\\{.*,.*\\\}", re.DOTALL)
-_ORDERED = re.compile(r"[(\[].*,.*[)\]]", re.DOTALL)
 
 
 def decide(gold: str, answer: str, percent: Percent) -> Comparison | tuple[str, str]:
@@ -42,11 +41,12 @@ def decide(gold: str, answer: str, percent: Percent) -> Comparison | tuple[str, 
         return Comparison(left == right, "numeric")
     if compact(gold) == compact(answer):
         return Comparison(True, "exact")
-    if _kinds_differ(gold, answer):
+    pair = alike(gold, answer)
+    if pair is None:
         return Comparison(False, "exact")
     if too_large(gold) or too_large(answer):
         return Comparison(False, "none", "oversize")
-    return gold, answer
+    return pair
 
 
 def needs_algebra(gold: str, percent: Percent) -> tuple[str, str] | None:
@@ -84,11 +84,3 @@ def _in_words(gold: str, answer: str) -> bool | None:
 def _algebra(text: str, percent: Percent) -> str:
     bare = strip_units(text)
     return strip_units(bare[:-1].rstrip()) if percent == "unit" and bare.endswith("%") else bare
-
-
-def _kinds_differ(gold: str, answer: str) -> bool:
-    r"""A set is no tuple and no interval: ``\{2,5\}`` against ``(2,5)``."""
-    return any(
-        _SET.fullmatch(one) and _ORDERED.fullmatch(other)
-        for one, other in ((gold, answer), (answer, gold))
-    )

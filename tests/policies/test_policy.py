@@ -71,7 +71,7 @@ def test_the_digit_tokenizer_spells_the_testbed_and_refuses_words(cache: Path) -
     assert len(ids) == 5
     assert policy.decode(ids) == "@352="
     assert policy.decode([*ids, *policy.eos_ids]) == "@352="
-    with pytest.raises(CropiError, match="cannot spell prompt .*model=smollm2_135m"):
+    with pytest.raises(CropiError, match=r"cannot spell prompt .*model=smollm2_135m"):
         policy.encode(Prompt.create("Janet has 3 ducks", ["3"], source="gsm8k/train"))
 
 

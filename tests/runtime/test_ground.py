@@ -48,9 +48,9 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_the_second_start_is_told_who_works(tmp_path: Path) -> None:
-    with exclusive(tmp_path), pytest.raises(RunBusyError, match="is being worked on by process"):
-        with exclusive(tmp_path):
-            pass
+    said = pytest.raises(RunBusyError, match="is being worked on by process")
+    with exclusive(tmp_path), said, exclusive(tmp_path):
+        pass
     with exclusive(tmp_path):
         pass
 

@@ -114,7 +114,7 @@ def test_pass_rate_modes_by_hand() -> None:
 
 
 def test_pass_rate_band_without_candidates_says_what_to_change() -> None:
-    with pytest.raises(CropiError, match="widen selector.low and selector.high"):
+    with pytest.raises(CropiError, match=r"widen selector\.low and selector\.high"):
         choose(PassRate(mode="band", low=0.4, high=0.45), 2)
     with pytest.raises(ValueError, match="must be below high"):
         PassRate(low=0.5, high=0.5)

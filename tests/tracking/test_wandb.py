@@ -181,7 +181,7 @@ def test_the_mode_is_settled_before_anything_starts(
         monkeypatch.setenv("WANDB_MODE", env)
     if key:
         monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    assert Wandb(mode=mode)._mode() == expected  # type: ignore[arg-type]
+    assert Wandb(mode=mode).mode_now() == expected  # type: ignore[arg-type]
 
 
 def test_disabled_writes_nothing(tmp_path: Path) -> None:

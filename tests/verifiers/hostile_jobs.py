@@ -54,7 +54,7 @@ def sleep(seconds: float) -> float:
 
 
 def fill_memory() -> int:
-    return len(bytearray(50 * 2**30))
+    return len(bytearray(3 * 2**30))
 
 
 def fail() -> None:
@@ -66,5 +66,5 @@ def die() -> None:
 
 
 def chatter() -> str:
-    print("Timeout during parsing")
+    print("Timeout during parsing", flush=True)
     return "said"

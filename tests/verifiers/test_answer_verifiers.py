@@ -146,6 +146,12 @@ def test_every_gsm8k_and_word_problem_gold_is_a_number_equal_to_itself(real_data
     assert [g for g in svamp if verifier.gold_problem(prompt(str(g)))] == []
 
 
+def test_oversized_answers_are_not_even_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = ExactVerifier()
+    monkeypatch.setattr(verifier, "compare", None)
+    assert verifier.verify("9" * (LONGEST_ANSWER + 1), prompt("9")).status == "oversize"
+
+
 def test_the_longest_answer_is_a_limit_for_golds_too() -> None:
     long = "9" * (LONGEST_ANSWER + 1)
     assert NumericVerifier().verify(long, prompt(long)).reward is None

@@ -16,6 +16,7 @@ from cropi.verifiers.extraction import Way, extract, trim
     (r"\fbox{17}", "17"),  # 10
     (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
     (r"\boxed{\left\{ x \mid x > 0 \right\}}", r"\left\{ x \mid x > 0 \right\}"),
+    (r"\boxed{\left\{ x \right.}", r"\left\{ x \right."),
     (r"\boxed {4}", "4"),
     (r"\boxed 31 is it", "31"),
     (r"\\boxed{5}", "5"),
