@@ -23,6 +23,15 @@ _REFUSED = re.compile(r"[^\w\s+\-*/^().,%!<>=]|_|\.\s*[A-Za-z]")
 _EVALUATES_ONLY_ITS_PROBLEM = ("reasoning_gym.arithmetic.bitwise_arithmetic",)
 
 
+def prepare() -> None:
+    """Load reasoning_gym with a harmless sympy. Raises ImportError saying what to install."""
+    _disarm_sympy()
+    try:
+        import reasoning_gym  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"{error}; pip install 'cropi[gym]'") from error
+
+
 def score(job: Mapping[str, Any]) -> float:
     """The best score of the forms in ``answers``, as reasoning_gym gives it (0 to 1).
 
@@ -46,7 +55,6 @@ def _pays_nonsense(scorer: Scorer, entry: Mapping[str, Any]) -> bool:
 
 @cache
 def _scorer(task: str) -> Scorer:
-    _disarm_sympy()
     from reasoning_gym import get_score_answer_fn
 
     scorer: Scorer = get_score_answer_fn(task)
@@ -56,7 +64,6 @@ def _scorer(task: str) -> Scorer:
     return scorer
 
 
-@cache
 def _disarm_sympy() -> None:
     import sympy
     from sympy.parsing import sympy_parser

@@ -28,11 +28,11 @@ def decide(gold: str, answer: str, percent: Percent) -> Comparison | tuple[str, 
     said = _in_words(gold, answer)
     if said is not None:
         return Comparison(said, "exact")
-    reduced = comparable(gold, answer)
-    if reduced is None:
-        return Comparison(False, "exact")
-    gold, answer = (_algebra(text, percent) for text in reduced)
     try:
+        reduced = comparable(gold, answer)
+        if reduced is None:
+            return Comparison(False, "exact")
+        gold, answer = (_algebra(text, percent) for text in reduced)
         left, right = number(gold, percent), number(answer, percent)
     except Oversize:
         same = compact(gold) == compact(answer)
@@ -53,13 +53,12 @@ def needs_algebra(gold: str, percent: Percent) -> tuple[str, str] | None:
     """The pair that tells by computer algebra whether a gold is usable; None when it surely is."""
     if _BASE.fullmatch(gold) or option_letter(gold) or words(gold) is not None:
         return None
-    left, right = (_algebra(text, percent) for text in comparable(gold, gold) or (gold, gold))
     try:
-        if number(left, percent) is not None:
-            return None
+        left, right = (_algebra(text, percent) for text in comparable(gold, gold) or (gold, gold))
+        settled = number(left, percent) is not None or too_large(left)
     except Oversize:
         return None
-    return None if too_large(left) else (left, right)
+    return None if settled else (left, right)
 
 
 def number(text: str, percent: Percent) -> Fraction | None:

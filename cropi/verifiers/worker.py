@@ -1,6 +1,7 @@
 """The child's side of ``isolation``: one JSON line in, one JSON line out, within limits.
 
-Run as ``python -m cropi.verifiers.worker module:function megabytes``. A job that spends its CPU
+Run as ``python -m cropi.verifiers.worker module:function megabytes``. The module's ``prepare``,
+if it has one, is called before the first job. A job that spends its CPU
 time is interrupted between two bytecodes if that works, and otherwise killed by the kernel a
 moment later. The worker ends when its input does, so it never outlives its parent for long.
 """
@@ -69,7 +70,9 @@ def main(target: str, megabytes: int) -> None:
     os.dup2(2, 1)  # what libraries print must not look like a reply
     module, _, name = target.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        home = importlib.import_module(module)
+        function = getattr(home, name)
+        getattr(home, "prepare", lambda: None)()  # heavy imports are not on a job's clock
     except Exception as error:  # noqa: BLE001  told to the parent, which raises it
         print(json.dumps({"status": "crashed", "message": str(error)}), file=replies, flush=True)
         return

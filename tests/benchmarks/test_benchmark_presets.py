@@ -171,4 +171,4 @@ def test_word_problems_follow_the_data_folder(
     monkeypatch.setenv("CROPI_DATA", "/one")
     assert composed("benchmark=word_problems")[0].tests["svamp"].path == "/one/svamp/test.jsonl"
     benchmark, _ = composed("benchmark=word_problems", "benchmark.data=/two")
-    assert benchmark.tests["mawps"].path[0] == "/two/mawps/mawps_addsub.jsonl"
+    assert benchmark.train["mawps"].path[0] == "/two/mawps/mawps_addsub.jsonl"

@@ -39,6 +39,13 @@ def test_right_answers_pay_and_partial_credit_does_not(verifier: ReasoningGymVer
     assert rewards == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
 
 
+def test_end_marks_are_kept_where_the_task_wants_them(verifier: ReasoningGymVerifier) -> None:
+    for own, texts, rewards in [("5.", ["5.", "5"], [1, 0]), ("5", ["5.", "5"], [1, 1])]:
+        prompt = task("caesar_cipher")
+        prompt.metadata["gym_entry"]["answer"] = own
+        assert [verifier.verify(text, prompt).reward for text in texts] == rewards
+
+
 def test_a_scorer_that_raises_is_its_own_status(verifier: ReasoningGymVerifier) -> None:
     verdict = verifier.verify("two times three", task("prime_factorization"))
     assert (verdict.reward, verdict.status) == (0.0, "crashed")

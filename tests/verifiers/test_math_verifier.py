@@ -84,10 +84,12 @@ def test_enormous_predictions_never_reach_a_worker(monkeypatch: pytest.MonkeyPat
     # Number 3; each of these hangs or fills the memory under math-verify.
     verifier = without_workers(monkeypatch)
     for answer in ["(10^9)!", "5^(5^(5^5))", "8^{8^{8^{8}}}", "9" * 10**5, "x^{10^{10}}",
+                   "x=(10^9)!", "5=(10^9)!=5", r"\{(10^9)!, x\}", "1,(10^9)!",
                    r"\dfrac{5^{(5^{(5^{(5^5)})}-4)}-5}{16}"]:
         verdict = verifier.verify(rf"\boxed{{{answer}}}", prompt("41"))
         assert (verdict.reward, verdict.status) == (0.0, "oversize")
     assert verifier.verify("9" * 10**5, prompt("41")).status == "no_answer"
+    assert verifier.gold_problem(prompt("x=(10^9)!")) is None  # usable as a text only
 
 
 def without_workers(monkeypatch: pytest.MonkeyPatch) -> MathVerifier:
