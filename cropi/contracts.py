@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
-Requirement = Literal["rollouts", "validation", "history", "gradients", "embeddings"]
+Requirement = Literal["rollouts", "validation"]  # β's groups of the pool, of the validation sets
 
 
 # ── benchmarks ───────────────────────────────────────────────────────────────────────────────
@@ -33,6 +33,8 @@ Requirement = Literal["rollouts", "validation", "history", "gradients", "embeddi
 @dataclass(frozen=True)
 class TestSet:
     """Prompts that are only ever reported. Targeted: its validation half guided the selection."""
+
+    __test__ = False  # pytest would take the name for a test's
 
     prompts: tuple[Prompt, ...]
     targeted: bool
@@ -176,8 +178,10 @@ class SelectionContext:
 class Selector(Part, ABC):
     """Which prompts next? ``score`` says how useful each is, ``select`` takes the best.
 
-    ``requires`` is checked, and provided, before anything heavy runs: a selector that needs no
-    rollouts is charged for none. ``refresh: once`` keeps the first phase's selection.
+    ``requires`` is checked before anything heavy runs, and provided before the first ``score``: a
+    selector that needs no rollouts is charged for none. The policy is always there, for selectors
+    that compute gradients. ``refresh: once`` keeps the first phase's selection. Only ``observe``
+    may change what ``state_dict`` returns.
     """
 
     requires: ClassVar[frozenset[Requirement]] = frozenset()

@@ -97,8 +97,7 @@ class Experiment:
         """What the selector asked for, and nothing it would then be charged for in vain."""
         needs = self.parts.selector.requires
         refreshes = phase == 0 or self.parts.selector.refresh == "phase"
-        asked = refreshes and needs & {"rollouts", "gradients", "validation"}
-        rollouts = self.offline_rollouts() if asked else {}
+        rollouts = self.offline_rollouts() if needs and refreshes else {}
         return SelectionContext(
             phase=phase,
             seed=self.settings.seed,
@@ -191,6 +190,8 @@ class Experiment:
         progress = self.journal.progress
         if progress.evaluated >= progress.step:
             return
+        chosen = self.parts.evaluation.chosen(self.prompts.tests)
+        log.info("step %d: evaluating %d prompts", progress.step, sum(map(len, chosen.values())))
         result = self.parts.evaluation.evaluate(
             self.policy,
             self.prompts.tests,

@@ -174,18 +174,17 @@ def _whereabouts(config: DictConfig) -> str:
 
 
 def _sum_up(outcomes: Sequence[Outcome]) -> int:
+    """The table of what finished, and how to repeat what failed; the exit code."""
     failures = [outcome for outcome in outcomes if outcome.result is None]
+    folders = dict.fromkeys(o.result.folder for o in outcomes if o.result is not None)
+    if folders:
+        from cropi.reports.results import main as show_results
+
+        show_results(list(folders))
+        print(*folders, sep="\n")
     if len(outcomes) > 1:
         print(f"\n{len(outcomes) - len(failures)} of {len(outcomes)} jobs finished")
-    for outcome in outcomes:
-        if outcome.result is not None:
-            shown = " ".join(
-                f"{name.removeprefix('eval/')} {outcome.result.metrics[name]:.3f}"
-                for name in ("eval/targeted", "eval/untargeted", "eval/all")
-                if name in outcome.result.metrics
-            )
-            print(f"{outcome.result.folder}  {shown}".rstrip())
-        elif len(outcomes) > 1:
+        for outcome in failures:
             print(f"failed: {outcome.error}\n  again: {_command(outcome.overrides)}")
     return FAILED if failures else 0
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from cropi.contracts import Prompts, Verifier
 from cropi.policies.policy import Policy
-from cropi.runtime.errors import DataError
+from cropi.runtime.errors import ConfigError, DataError
+from cropi.selectors.ranking import budget_of
+from cropi.settings import Parts
 from cropi.types import Prompt
 
 EXAMPLES = 5
@@ -76,6 +78,30 @@ def fit(
         raise DataError("the benchmark has no training prompts")
     found.dropped = {name: reasons for name, reasons in found.dropped.items() if reasons}
     return fitting, found
+
+
+def check(parts: Parts, prompts: Prompts) -> None:
+    """Whether the parts suit the prompts, before anything is drawn or trained.
+
+    Raises ConfigError for a share that selects nothing, for test sets that do not exist, and for
+    a selector that needs validation sets where the benchmark has none.
+    """
+    problems: list[str] = []
+    for question in (
+        lambda: budget_of(parts.selector.alpha, len(prompts.pool)),
+        lambda: parts.evaluation.chosen(prompts.tests),
+    ):
+        try:
+            question()
+        except ConfigError as error:
+            problems += error.problems
+    if "validation" in parts.selector.requires and not any(prompts.validation.values()):
+        problems.append(
+            f"selector: {type(parts.selector).__name__} scores by validation sets, and the "
+            f"benchmark has none; set benchmark.validation_share=0.2 or name validation files"
+        )
+    if problems:
+        raise ConfigError(problems)
 
 
 def fingerprint(prompts: Prompts) -> dict[str, dict[str, str | int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,16 +80,18 @@ def _work(
 
     from cropi.experiment import Experiment
     from cropi.journal import Journal
-    from cropi.preparation import fingerprint, fit
+    from cropi.preparation import check, fingerprint, fit
     from cropi.progress import Display
     from cropi.tracking.flatten import flatten
 
     log.info("run folder: %s", folder)
+    began = time.perf_counter()
     # Only an adapter's fresh weights are drawn from torch's own generator.
     torch.manual_seed(derive(settings.seed, "model"))
     loaded = parts.benchmark.load(settings.seed)
     policy = parts.model.load(settings.cache)
     prompts, fitted = fit(loaded, policy, parts.verifier, parts.benchmark.max_prompt_tokens)
+    check(parts, prompts)
     depends_on = {"data": fingerprint(prompts), "model": policy.fingerprint()}
     manifest = _manifest(folder, config, choices, depends_on, settings.seed)
     _report_data(folder, loaded, fitted.lines())
@@ -99,6 +102,7 @@ def _work(
         config=flatten({**config, "choices": manifest["choices"]}),
     )
     journal = Journal(folder, parts.trackers)
+    journal.spend(Cost.of("load", seconds=time.perf_counter() - began))
     with _trackers(parts, identity, journal.latest):
         Experiment(
             settings=settings,

@@ -187,6 +187,32 @@ def test_alpha_that_selects_nothing_is_refused(tmp_path: Path, cache: Path) -> N
         go(tmp_path, cache, "selector=random", "selector.alpha=0.01")
 
 
+def test_what_does_not_fit_together_is_said_before_any_work(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "selector").mkdir()
+    (tmp_path / "selector" / "watcher.yaml").write_text(
+        f"# Watches.\n_target_: {__name__}.Watcher\nalpha: 0.001\n"
+    )
+    rows = "".join(json.dumps({"question": f"@{n}5=", "answer": "1"}) + "\n" for n in range(10))
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.jsonl").write_text(rows.replace("@", "%" if name == "test" else "@"))
+    config = compose(
+        ["debug=tiny", "selector=watcher", f"runs={tmp_path / 'runs'}", f"cache={cache}",
+         "benchmark=local", f"benchmark.train_file={tmp_path}/train.jsonl",
+         f"benchmark.test_file={tmp_path}/test.jsonl", "benchmark.validation_share=0.1",
+         "~benchmark.pool_size", "~benchmark.validation_size", "~benchmark.test_size",
+         "verifier=numeric", "evaluation.sets=[locl]"],
+        config_dir=tmp_path,
+    )
+    with pytest.raises(ConfigError) as caught:
+        run_experiment(config)
+    text = str(caught.value)
+    assert "3 mistakes" in text
+    assert "selector.alpha=0.001: selects none of 10 prompts" in text
+    assert 'no test set \'locl\' (did you mean "local"?)' in text
+    assert "Watcher scores by validation sets, and the benchmark has none" in text
+    assert not list((tmp_path / "runs").rglob("evaluations"))
+
+
 def test_the_kl_reference_is_the_starting_policy(tmp_path: Path, cache: Path) -> None:
     result = go(tmp_path, cache, "selector=full", "trainer.beta=0.1", "trainer.learning_rate=5e-3",
                 "trainer.zero_variance=keep")

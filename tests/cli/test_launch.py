@@ -55,6 +55,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, str]]]:
         return RESULT
 
     monkeypatch.setattr("cropi.run.run_experiment", run_experiment)
+    monkeypatch.setattr("cropi.reports.results.main", lambda paths: print("table of", *paths))
     return calls
 
 
@@ -64,7 +65,7 @@ def test_a_run_prints_where_it_is(seen: list[Any], capsys: pytest.CaptureFixture
     assert cfg.selector._target_ == "baselines.full.Full"
     assert "hydra" not in cfg
     assert choices["selector"] == "full"
-    assert capsys.readouterr().out == "runs/x  targeted 0.500 all 0.250\n"
+    assert capsys.readouterr().out == "table of runs/x\nruns/x\n"
 
 
 def test_nothing_is_written_where_cropi_is_called(seen: list[Any], tmp_path: Path) -> None:
@@ -121,7 +122,10 @@ def test_sweep_goes_on_after_failures_and_sums_up(
     out, err = capsys.readouterr()
     assert "error: the data are gone" in err
     assert "sys.exit(3)" in err
-    assert out.splitlines()[-8:] == [
+    assert out.splitlines()[-10:] == [
+        "table of runs/x",
+        "runs/x",
+        "",
         "1 of 4 jobs finished",
         "failed: the data are gone",
         "  again: cropi seed=1",
@@ -129,7 +133,6 @@ def test_sweep_goes_on_after_failures_and_sums_up(
         "  again: cropi seed=2",
         "failed: ZeroDivisionError: by zero",
         "  again: cropi seed=3",
-        "runs/x  targeted 0.500 all 0.250",
     ]
 
 

@@ -1,0 +1,65 @@
+"""Fitting prompts to a policy and a verifier: nothing is cut, everything is counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cropi.contracts import LoadReport, Prompts, TestSet, Verifier
+from cropi.preparation import digest_of, fingerprint, fit
+from cropi.runtime.errors import DataError
+from cropi.types import Prompt, Verdict
+
+
+class WordNumbers(Verifier):
+    """Cannot use golds that are words."""
+
+    def verify(self, text: str, prompt: Prompt) -> Verdict:
+        raise AssertionError("fitting must not grade")
+
+    def gold_problem(self, prompt: Prompt) -> str | None:
+        return None if prompt.golds[0].isdigit() else "not a number"
+
+
+# A template of two tokens around one token a character (pitfall 21: the templated length counts).
+POLICY: Any = SimpleNamespace(encode=lambda prompt: tuple(range(len(prompt.question) + 2)))
+
+
+def prompt(question: str, gold: str = "1") -> Prompt:
+    return Prompt.create(question, [gold], source="t")
+
+
+def prompts(*pool: Prompt) -> Prompts:
+    return Prompts(
+        pool, {"v": (prompt("abc"), prompt("x" * 20))},
+        {"t": TestSet((prompt("ab"), prompt("abd", "seven")), targeted=True)},
+        LoadReport({}, {}),
+    )
+
+
+def test_what_does_not_fit_is_dropped_whole_and_listed() -> None:
+    long, bad = prompt("x" * 9), prompt("abcd", "seven")
+    fitting, found = fit(prompts(prompt("x" * 8), long, bad), POLICY, WordNumbers(), 10)
+    assert [p.question for p in fitting.pool] == ["x" * 8]
+    assert [p.question for p in fitting.validation["v"]] == ["abc"]
+    assert [p.question for p in fitting.tests["t"].prompts] == ["ab"]
+    assert fitting.tests["t"].targeted
+    assert found.dropped["train"] == {
+        "overlong": [long.id], "unusable gold: not a number": [bad.id]
+    }
+    assert f"train: dropped 1 (overlong), for example {long.id}" in found.lines()
+    assert found.metrics()["data/validation/v/dropped/overlong"] == 1
+
+
+def test_a_set_that_loses_everything_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"train: all 1 prompts were dropped \(1 overlong\)"):
+        fit(prompts(prompt("x" * 30)), POLICY, WordNumbers(), 10)
+
+
+def test_the_fingerprint_knows_order_and_content() -> None:
+    one, other = prompt("a"), prompt("b")
+    assert digest_of([one, other]) != digest_of([other, one])
+    assert fingerprint(prompts(one))["train"] == {"prompts": 1, "ids": digest_of([one])}
+    assert set(fingerprint(prompts(one))) == {"train", "validation/v", "test/t"}
