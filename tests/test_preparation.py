@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cropi.contracts import LoadReport, Prompts, TestSet, Verifier
-from cropi.preparation import digest_of, fingerprint, fit
-from cropi.runtime.errors import DataError
+from cropi.preparation import check, digest_of, fingerprint, fit
+from cropi.runtime.errors import ConfigError, DataError
 from cropi.types import Prompt, Verdict
 
 
@@ -56,6 +56,20 @@ def test_what_does_not_fit_is_dropped_whole_and_listed() -> None:
 def test_a_set_that_loses_everything_is_an_error() -> None:
     with pytest.raises(DataError, match=r"train: all 1 prompts were dropped \(1 overlong\)"):
         fit(prompts(prompt("x" * 30)), POLICY, WordNumbers(), 10)
+
+
+def test_a_selector_that_needs_validation_sets_is_told_when_there_are_none() -> None:
+    parts: Any = SimpleNamespace(
+        selector=SimpleNamespace(alpha=0.5, requires=frozenset({"rollouts", "validation"})),
+        evaluation=SimpleNamespace(chosen=lambda tests: {}),
+    )
+    given = prompts(prompt("a"), prompt("b"))
+    check(parts, given)
+    without = Prompts(given.pool, {}, given.tests, given.report)
+    with pytest.raises(ConfigError, match=r"the benchmark has none; set benchmark\.validation_sh"):
+        check(parts, without)
+    parts.selector.requires = frozenset({"rollouts"})
+    check(parts, without)
 
 
 def test_the_fingerprint_knows_order_and_content() -> None:

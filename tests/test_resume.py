@@ -23,6 +23,7 @@ COMMAND = [
     "debug=tiny", "selector=learnability", "selector.alpha=0.3", "trainer.learning_rate=2e-3",
 ]
 KILLED = -signal.SIGKILL
+pytestmark = pytest.mark.slow
 
 
 def run(runs: Path, cache: Path, *overrides: str, before: Callable[[], None] | None = None) -> int:

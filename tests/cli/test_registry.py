@@ -23,6 +23,7 @@ from cropi.composition import compose
 from cropi.configuration import assemble, contracts
 from cropi.contracts import Source
 from cropi.policies.pretrained import Lora
+from cropi.runtime.errors import ConfigError
 from cropi.runtime.parts import Part, build, options_of
 
 PRESETS = ("experiment", "debug")
@@ -82,7 +83,12 @@ def located(target: str) -> type:
 @every_option
 def test_option_builds_without_loading_anything(option: catalogue.Option) -> None:
     node = OmegaConf.to_container(composed(option), resolve=True)
-    build(node, expected()[option.group], option.group)
+    if (option.group, option.name) == ("rollout", "vllm"):
+        # Its place is kept; until its engine exists a run that asks for it stops at once.
+        with pytest.raises(ConfigError, match=r"not part of this version; use rollout=transform"):
+            build(node, expected()[option.group], option.group)
+    else:
+        build(node, expected()[option.group], option.group)
 
 
 @every_option
