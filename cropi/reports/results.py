@@ -110,7 +110,7 @@ def _steps_to_level(arm: Arm, level: float | None) -> str:
         return "-"
     reached = steps_to(curve, level)
     missed = "not reached" if arm.finished else "not yet"
-    shown = missed if reached is None else f"{reached:.0f} steps"
+    shown = missed if reached is None else f"step {reached:.0f}"
     return f"{shown}\nto {100 * level:.1f}"
 
 

@@ -27,7 +27,7 @@ def test_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "start 20.0", "end 80.0", "best 90.0", "start 10.0", "end 25.0", "best 30.0",
         "seed 0", "20",
         # level 76: on the line from 20 at step 0 to 90 at step 10
-        "8 steps", "to 76.0",
+        "step 8", "to 76.0",
         "rollouts 100", "selection 30.0", "training 40.0", "total 170", "evaluation 15.0",
         "generated 70.0k", "backward 10.0k",
     ):
