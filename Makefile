@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.demo
 	$(BIN)/cropi -m experiment=demo selector=$(DEMO_METHODS) seed=$(DEMO_SEEDS) runs=$(RUNS) $(DEMO_OVERRIDES)
-	$(BIN)/cropi results $(RUNS) --plot $(RUNS)/accuracy.png
+	@$(BIN)/cropi results $(RUNS) --plot $(RUNS)/accuracy.png | tail -n 1
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
