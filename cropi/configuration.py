@@ -51,7 +51,7 @@ def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
         else:
             built[group] = _try_build(values[group], kind, group, problems)
     if problems:
-        raise ConfigError([_with_remedy(problem) for problem in problems])
+        raise ConfigError([_with_remedy(problem, values) for problem in problems])
     built["generator"] = built.pop("rollout")
     built["trackers"] = (built.pop("tracker"),)
     return settings, Parts(**built)
@@ -151,13 +151,29 @@ def _meaning(key: str) -> str:
     return ""
 
 
-def _with_remedy(problem: str) -> str:
-    """Add the pip line when what could not be imported is an optional extra of ours."""
+def _with_remedy(problem: str, values: Mapping[str, Any]) -> str:
+    """Add what the key means and allows, or the pip line for an optional extra that is missing."""
+    refused = re.match(r"([\w.]+)=.*: input should", problem, re.DOTALL)
+    if refused and (allowed := _allowed(refused[1], values)):
+        return f"{problem} ({allowed})"
     absent = re.search(r"No module named '(\w+)", problem)
-    if absent is None:
-        return problem
-    extra = extra_with(absent[1])
+    extra = extra_with(absent[1]) if absent else None
     return f"{problem}; pip install 'cropi[{extra}]'" if extra else problem
+
+
+def _allowed(key: str, values: Mapping[str, Any]) -> str:
+    """The comment above a key in the YAML of the part it was given to: meaning, unit and range."""
+    group, _, name = key.partition(".")
+    texts = [(catalogue.root_text(), key)]
+    if group in catalogue.options() and isinstance(values.get(group), Mapping):
+        target = values[group].get("_target_")
+        texts = [
+            (option.text, name) for option in catalogue.options()[group].values()
+            if f"_target_: {target}" in option.text.splitlines()
+        ]
+    return next(
+        (k.comment for text, path in texts for k in catalogue.keys(text) if k.path == path), ""
+    )
 
 
 def extra_with(module: str) -> str | None:

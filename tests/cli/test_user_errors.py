@@ -149,11 +149,19 @@ GOLDEN = {
         ["--config-path", "conf"],
         "--config-path: would replace cropi's groups; --config-dir adds yours",
     ),
-    "wrong type": (["seed=one"], "seed='one': input should be a valid integer"),
-    "out of range": (["phases=0"], "phases=0: input should be greater than or equal to 1"),
+    "wrong type": (
+        ["seed=one"],
+        "seed='one': input should be a valid integer (Root of every random stream. Integer >= 0.)",
+    ),
+    "out of range": (
+        ["phases=0"],
+        "phases=0: input should be greater than or equal to 1 (How often prompts are scored and "
+        "selected anew (the paper's M). Integer >= 1.)",
+    ),
     "option out of range": (
         ["selector.alpha=1.5"],
-        "selector.alpha=1.5: input should be less than or equal to 1",
+        "selector.alpha=1.5: input should be less than or equal to 1 (Share of the pool, rounded "
+        "down to whole prompts. In (0, 1].)",
     ),
     "folder as a number": (["runs=3"], "runs=3: should be a folder, as text"),
     "name with a slash": (
