@@ -106,15 +106,18 @@ def check(parts: Parts, prompts: Prompts) -> None:
 
 def fingerprint(prompts: Prompts) -> dict[str, dict[str, str | int]]:
     """For the manifest: size of each set and a hash of its prompt ids, in order."""
-    sets = {"train": prompts.pool}
-    sets |= {f"validation/{name}": chosen for name, chosen in prompts.validation.items()}
-    sets |= {f"test/{name}": test.prompts for name, test in prompts.tests.items()}
     return {
-        name: {
-            "prompts": len(chosen),
-            "ids": digest_of(chosen),
-        }
-        for name, chosen in sets.items()
+        name: {"prompts": len(chosen), "ids": digest_of(chosen)}
+        for name, chosen in sets_of(prompts).items()
+    }
+
+
+def sets_of(prompts: Prompts) -> dict[str, tuple[Prompt, ...]]:
+    """All sets by name: ``train``, ``validation/…``, ``test/…``."""
+    return {
+        "train": prompts.pool,
+        **{f"validation/{name}": chosen for name, chosen in prompts.validation.items()},
+        **{f"test/{name}": test.prompts for name, test in prompts.tests.items()},
     }
 
 

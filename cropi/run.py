@@ -80,8 +80,9 @@ def _work(
 
     from cropi.experiment import Experiment
     from cropi.journal import Journal
-    from cropi.preparation import check, fingerprint, fit
+    from cropi.preparation import check, fingerprint, fit, sets_of
     from cropi.progress import Display
+    from cropi.rollouts.prompt_table import write_prompts
     from cropi.tracking.flatten import flatten
 
     log.info("run folder: %s", folder)
@@ -95,6 +96,7 @@ def _work(
     depends_on = {"data": fingerprint(prompts), "model": policy.fingerprint()}
     manifest = _manifest(folder, config, choices, depends_on, settings.seed)
     _report_data(folder, loaded, fitted.lines())
+    write_prompts(folder, sets_of(prompts))
     identity = RunIdentity(
         run_id=folder.name,
         name=folder.name,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cropi.rollouts.prompt_table import read_prompt
 from cropi.rollouts.store import RolloutStore
 from cropi.runtime.errors import DataError, did_you_mean
 from cropi.runtime.files import read_json
-from cropi.types import Group
+from cropi.types import Group, Prompt
 
 
 def show(run: Path, prompt: str) -> None:
@@ -25,7 +26,8 @@ def show(run: Path, prompt: str) -> None:
             ids.append(group.prompt_id)
             if group.prompt_id.startswith(prompt):
                 found = True
-                print("\n".join(lines(store.relative_to(run / "rollouts").as_posix(), group)))
+                name = store.relative_to(run / "rollouts").as_posix()
+                print("\n".join(lines(name, group, read_prompt(run, group.prompt_id))))
     if not found:
         raise DataError(
             f"no prompt {prompt!r} in {run / 'rollouts'}{did_you_mean(prompt, ids)}; "
@@ -37,8 +39,8 @@ def _groups(store: Path) -> Iterator[Group]:
     return RolloutStore(store, read_json(store / "index.json")["identity"]).groups()
 
 
-def lines(name: str, group: Group) -> list[str]:
-    """A group for a reader: the prompt's tokens by number, each completion with its verdict."""
+def lines(name: str, group: Group, prompt: Prompt | None) -> list[str]:
+    """A group for a reader: the question and its golds, each completion with its verdict."""
     rewards = group.rewards
     scorable = rewards[rewards == rewards]
     mean = f"{scorable.mean():.3f}" if scorable.size else "none"
@@ -46,6 +48,10 @@ def lines(name: str, group: Group) -> list[str]:
         f"{name} · prompt {group.prompt_id} · {len(group.prompt_token_ids)} prompt tokens · "
         f"{len(group.trajectories)} trajectories · mean reward {mean}"
     ]
+    if prompt is not None:
+        out += [f"  {line}" for line in prompt.question.splitlines()]
+        golds = " | ".join(prompt.golds)
+        out.append(f"  gold: {golds}  ({prompt.source} {prompt.family})")
     for number, t in enumerate(group.trajectories):
         reward = "unscorable" if t.reward is None else f"reward {t.reward:g}"
         verdict = "" if t.verdict is None else (
