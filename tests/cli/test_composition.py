@@ -82,7 +82,7 @@ def test_preset_can_ask_for_a_sweep(tmp_path: Path) -> None:
 
 def test_debug_wins_over_experiment_and_the_command_line_over_both() -> None:
     # hydra_ux.md, failure 20
-    assert compose(["experiment=demo"]).phases == 3
+    assert compose(["experiment=demo"]).phases == 4
     assert compose(["experiment=demo", "debug=tiny"]).phases == 2
     assert compose(["debug=tiny", "phases=4", "experiment=demo"]).phases == 4
 
