@@ -15,10 +15,10 @@ from cropi.types import Prompt, Scores, Selection
 
 @part
 class Full(Selector):
-    """Selects the whole pool, once. ``alpha`` can only be 1."""
+    """Selects the whole pool. ``alpha`` can only be 1, and refreshing changes nothing."""
 
     alpha: Literal[1] = 1
-    refresh: Literal["once"] = "once"
+    refresh: Literal["once", "phase"] = "once"
 
     def score(self, pool: Sequence[Prompt], context: SelectionContext) -> Scores:
         ids = tuple(prompt.id for prompt in pool)

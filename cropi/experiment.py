@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from cropi.policies.policy import Policy
 from cropi.preparation import digest_of
 from cropi.progress import Advance, Display
 from cropi.rollouts.drawing import Drawing
-from cropi.rollouts.offline import offline_metrics, roll_out
+from cropi.rollouts.offline import offline_metrics, offline_sets, roll_out
 from cropi.rollouts.store import RolloutStore
 from cropi.selectors.files import (
     read_scores,
@@ -113,13 +113,8 @@ class Experiment:
     def offline_rollouts(self) -> dict[str, dict[str, Group]]:
         """β's groups by set and prompt id, drawn on the first call and read back ever after."""
         offline = self.settings.offline
-        sets: dict[str, tuple[Sequence[Prompt], int]] = {
-            "train": (self.prompts.pool, offline.samples)
-        }
-        if "validation" in self.parts.selector.requires:
-            for name, candidates in self.prompts.validation.items():
-                used = sorted(candidates, key=lambda p: p.id)[: offline.validation_prompts]
-                sets[f"validation/{name}"] = (used, offline.validation_samples)
+        validation = "validation" in self.parts.selector.requires
+        sets = offline_sets(self.prompts, offline, validation=validation)
         behaviour = self.policy if self.journal.progress.step == 0 else self.reference
         cost, groups = Cost(), {}
         total = sum(len(prompts) for prompts, _ in sets.values())

@@ -7,11 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from cropi.contracts import Rollouts, Sampling
+from cropi.contracts import Prompts, Rollouts, Sampling
 from cropi.policies.policy import Policy
 from cropi.rollouts.drawing import tokens_generated
 from cropi.rollouts.store import RolloutStore
+from cropi.settings import Offline
 from cropi.types import Cost, Group, Prompt
+
+
+def offline_sets(
+    prompts: Prompts, offline: Offline, *, validation: bool
+) -> dict[str, tuple[Sequence[Prompt], int]]:
+    """What to roll out: set name -> its prompts and the trajectories of each.
+
+    Of a validation set the prompts with the lowest ids are used, so the choice is always the same.
+    """
+    sets: dict[str, tuple[Sequence[Prompt], int]] = {"train": (prompts.pool, offline.samples)}
+    for name, candidates in prompts.validation.items() if validation else ():
+        used = sorted(candidates, key=lambda prompt: prompt.id)[: offline.validation_prompts]
+        sets[f"validation/{name}"] = (used, offline.validation_samples)
+    return sets
 
 
 def roll_out(
@@ -45,6 +60,7 @@ def roll_out(
             store.write(shard, groups, cost)
         advance(len(chunk))
     return {group.prompt_id: group for group in store.groups()}
+
 
 def offline_metrics(groups: Mapping[str, Group]) -> dict[str, float]:
     """What β's rollouts say of the pool: pass rate, informative share, truncation, statuses."""

@@ -30,7 +30,7 @@ class Transformers(Generator):
     ) -> list[Trajectory]:
         order = sorted(range(len(requests)), key=lambda i: -len(requests[i].prompt_token_ids))
         drawn: dict[int, Trajectory] = {}
-        was_training = policy.model.training
+        was_training, its_own = policy.model.training, policy.model.generation_config
         policy.model.eval()  # gradient checkpointing in training mode would switch the cache off
         try:
             for start in range(0, len(order), self.batch_size):
@@ -39,6 +39,7 @@ class Transformers(Generator):
                 drawn.update(zip(places, _generate(policy, batch, sampling), strict=True))
         finally:
             policy.model.train(was_training)
+            policy.model.generation_config = its_own  # an exported policy keeps its own file
         return [drawn[i] for i in range(len(requests))]
 
 

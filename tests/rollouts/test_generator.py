@@ -169,8 +169,11 @@ def test_keep_top_by_hand() -> None:
     assert kept(1, 0.99) == [True, False, False, False]
 
 
-def test_generation_leaves_the_training_mode_as_it_was() -> None:
+def test_generation_leaves_the_model_as_it_was() -> None:
     policy = tiny_policy()
     policy.model.train()
+    its_own = policy.model.generation_config
     Transformers().generate(policy, requests([2]), Sampling(max_new_tokens=2))
     assert policy.model.training
+    # An exported policy must not carry our sampling into its generation_config.json.
+    assert policy.model.generation_config is its_own
