@@ -217,10 +217,12 @@ class Experiment:
 
     @cached_property
     def reference(self) -> Policy:
-        """The starting policy once more, frozen: for KL terms, and for lost rollouts."""
+        """The starting policy once more, for KL terms and lost rollouts. Only used without grad.
+
+        Its parameters keep requires_grad: torch folds a matmul differently without it, and the
+        same weights would then give other bits than the policy itself.
+        """
         policy = self.parts.model.load(self.settings.cache)
-        for _, parameter in policy.trainable():
-            parameter.requires_grad_(False)
         policy.model.eval()
         return policy
 

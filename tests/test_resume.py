@@ -182,6 +182,20 @@ def test_killed_again_and_again(
     assert facts(the_folder(tmp_path)) == uninterrupted
 
 
+def test_lost_rollouts_are_drawn_again_with_the_starting_policy(
+    tmp_path: Path, cache: Path, uninterrupted: dict[str, Any], renames: int
+) -> None:
+    arm = die_at_rename(renames * 6 // 10, after=True)
+    assert run(tmp_path, cache, before=arm) == KILLED
+    folder = the_folder(tmp_path)
+    progress = json.loads((folder / "state.json").read_text())["progress"]
+    assert progress["step"] > 0
+    assert progress["selected"] == 0  # the second phase has not read the store yet
+    (folder / "rollouts" / "train" / "part-00001.parquet").unlink()
+    assert run(tmp_path, cache) == 0
+    assert facts(folder) == uninterrupted
+
+
 def test_other_checkpoint_intervals_change_nothing(
     tmp_path: Path, cache: Path, uninterrupted: dict[str, Any]
 ) -> None:
