@@ -250,7 +250,7 @@ class TrainingContext:
     seed: int
     prompts: Mapping[str, Prompt]
     rollouts: Rollouts
-    reference: Callable[[], Policy]  # the initial policy, loaded at the first call; use without grad
+    reference: Callable[[], Policy]  # the initial policy, loaded at the first call; never trained
     after_step: Callable[[StepResult], None]  # logs, evaluates, saves; may raise to stop
 
 
