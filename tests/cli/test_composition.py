@@ -140,3 +140,12 @@ def test_own_part_from_the_shell(own_folder: Path, command: str) -> None:
     assert wrong.returncode == 2
     assert "selector.taste='much': input should be a valid integer" in wrong.stderr
     assert not (own_folder / "runs").exists()
+
+
+@pytest.mark.parametrize(("benchmark", "design"), [
+    ("arithmetic", "curriculum"), ("arithmetic_aligned", "aligned"), ("gsm8k", "curriculum"),
+])  # fmt: skip
+def test_the_tiny_model_is_warm_started_on_the_benchmark_s_design(
+    benchmark: str, design: str
+) -> None:
+    assert compose([f"benchmark={benchmark}", "model=tiny"]).model.design == design
