@@ -91,6 +91,8 @@ def _work(
     torch.manual_seed(derive(settings.seed, "model"))
     loaded = parts.benchmark.load(settings.seed)
     policy = parts.model.load(settings.cache)
+    trainable = sum(parameter.numel() for _, parameter in policy.trainable())
+    log.info("model: %s trainable parameters on %s", f"{trainable:,}", policy.device)
     prompts, fitted = fit(loaded, policy, parts.verifier, parts.benchmark.max_prompt_tokens)
     check(parts, prompts)
     depends_on = {"data": fingerprint(prompts), "model": policy.fingerprint()}
