@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
@@ -20,11 +21,17 @@ from cropi.runtime.parts import Part, part
 from cropi.types import Cost, Group, Prompt, Scores, Selection, Trajectory, Verdict
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from cropi.policies.policy import Policy
+    from cropi.projectors.projection import ParameterShape, Projection
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
-Requirement = Literal["rollouts", "validation"]  # β's groups of the pool, of the validation sets
+# β's groups of the pool; β's groups of the validation sets; the validation sets' prompts alone;
+# the groups that training has drawn so far.
+Requirement = Literal["rollouts", "validation", "validation_prompts", "training"]
 
 
 # ── benchmarks ───────────────────────────────────────────────────────────────────────────────
@@ -163,6 +170,27 @@ class Generator(Part, ABC):
 # ── selectors ────────────────────────────────────────────────────────────────────────────────
 
 
+class FreshRollouts(Protocol):
+    """Groups by prompt id, newly drawn from the current policy."""
+
+    def __call__(self, name: str, prompts: Sequence[Prompt]) -> dict[str, Group]: ...
+
+
+@dataclass(frozen=True)
+class PolicySource:
+    """All that another process needs to load the same policy (it is sent there)."""
+
+    model: Model
+    cache: Path
+    weights: Path | None  # a folder of Policy.save_weights; None is the starting policy
+
+    def load(self) -> Policy:
+        policy = self.model.load(self.cache)
+        if self.weights is not None:
+            policy.load_weights(self.weights)
+        return policy
+
+
 @dataclass(frozen=True)
 class SelectionContext:
     """What a selector may look at. Only what it ``requires`` is filled in."""
@@ -170,16 +198,31 @@ class SelectionContext:
     phase: int
     seed: int
     policy: Policy
-    rollouts: Mapping[str, Group] = field(default_factory=dict)  # prompt id -> β's group
-    validation: Mapping[str, Sequence[Group]] = field(default_factory=dict)  # set -> β's groups
+    rollouts: Mapping[str, Group] = field(default_factory=dict)  # prompt id -> newest stored group
+    validation: Mapping[str, Sequence[Group]] = field(default_factory=dict)  # set -> stored groups
+    validation_prompts: Mapping[str, Sequence[Prompt]] = field(default_factory=dict)  # set -> used
+    training: Mapping[str, Group] = field(default_factory=dict)  # prompt id -> last training group
+    # Draw new groups with the current policy, as many trajectories each as offline: the set's name
+    # (train or validation/…) and its prompts. Stored with the phase, charged, resumable.
+    fresh: FreshRollouts | None = None
+    # Scores of the phase before; None in the first.
+    previous: Callable[[], Scores | None] = lambda: None
+    # The optimiser's second moment by parameter name; None before the first step.
+    second_moment: Callable[[], Mapping[str, Tensor] | None] = lambda: None
+    folder: Path | None = None  # of the phase, for what must survive a kill; None: memory only
+    source: PolicySource | None = None  # how another process gets this policy
+    workers: int = 1  # processes to score with
+    stage: Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]] = (
+        lambda title, total: nullcontext(lambda done, note: None)
+    )  # progress of a long piece of work: ``with stage("scoring", 300) as advance: advance(1, "")``
     spend: Callable[[Cost], None] = lambda cost: None  # report tokens; seconds are timed outside
 
 
 class Selector(Part, ABC):
     """Which prompts next? ``score`` says how useful each is, ``select`` takes the best.
 
-    ``requires`` is checked before anything heavy runs, and provided before the first ``score``: a
-    selector that needs no rollouts is charged for none. The policy is always there, for selectors
+    What ``needs`` returns is checked before anything heavy runs, and provided before the first
+    ``score``: a selector that needs no rollouts is charged for none. The policy is always there, for selectors
     that compute gradients. ``refresh: once`` keeps the first phase's selection. Only ``observe``
     may change what ``state_dict`` returns.
     """
@@ -187,6 +230,10 @@ class Selector(Part, ABC):
     requires: ClassVar[frozenset[Requirement]] = frozenset()
     alpha: float
     refresh: Literal["once", "phase"]
+
+    def needs(self) -> frozenset[Requirement]:
+        """``requires``, unless an option asks for more or less."""
+        return self.requires
 
     @abstractmethod
     def score(self, pool: Sequence[Prompt], context: SelectionContext) -> Scores:
@@ -206,6 +253,18 @@ class Selector(Part, ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state:
             raise ValueError(f"{type(self).__name__} keeps no state, but was given {sorted(state)}")
+
+
+class Projector(Part, ABC):
+    """How a gradient is made small: a choice of coordinates and a sketch to k numbers.
+
+    Masks and signs are hashes of (seed, parameter name, flat index): the same on every device, for
+    every batch size and number of processes. No projection matrix is ever stored.
+    """
+
+    @abstractmethod
+    def bind(self, parameters: Sequence[ParameterShape], device: torch.device) -> Projection:
+        """The projection for a model with these trainable parameters."""
 
 
 # ── trainers ─────────────────────────────────────────────────────────────────────────────────
@@ -260,6 +319,10 @@ class Trainer(Part, ABC):
     @abstractmethod
     def train(self, policy: Policy, selection: Selection, context: TrainingContext) -> None:
         """Update ``policy`` in place, calling ``context.after_step`` after each step."""
+
+    def second_moment(self, policy: Policy) -> Mapping[str, Tensor] | None:
+        """The optimiser's estimate of E[g²] by parameter name, without bias; None before step 1."""
+        return None
 
     @abstractmethod
     def save(self, folder: Path, policy: Policy) -> None:

@@ -100,11 +100,16 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The K trajectories of one prompt drawn from one behaviour policy at one temperature."""
+    """The K trajectories of one prompt, drawn at one temperature.
+
+    Usually from one behaviour policy; where newer trajectories join, each carries the
+    log-probabilities of the policy that drew it.
+    """
 
     prompt_id: str
     prompt_token_ids: TokenArray  # int32 [P], template applied
     trajectories: tuple[Trajectory, ...]
+    temperature: float = 1.0  # the log-probabilities' too (at 0, greedy, they are those at 1)
 
     @property
     def rewards(self) -> FloatArray:

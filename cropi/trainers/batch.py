@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cropi.trainers.advantages import Scale, group_advantages, varied_groups
+from cropi.advantages import Scale, group_advantages, varied_groups
 from cropi.types import BoolArray, FloatArray, Group, TokenArray, Trajectory
 
 Rows = npt.NDArray[np.int64]

@@ -19,7 +19,7 @@ from cropi.contracts import PositiveInt, Sampling, StepResult, Trainer, Training
 from cropi.policies.policy import Policy
 from cropi.runtime.errors import CropiError
 from cropi.runtime.parts import part
-from cropi.trainers.advantages import Scale
+from cropi.advantages import Scale
 from cropi.trainers.batch import Batch, has_signal
 from cropi.trainers.kl import Estimator
 from cropi.trainers.losses import Mode, Objective

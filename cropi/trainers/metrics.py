@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cropi.trainers.advantages import varied_groups
+from cropi.advantages import varied_groups
 from cropi.types import Group
 
 

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GROUND = ["types", "runtime", "boxed", "arithmetic", "console"]
+GROUND = ["types", "runtime", "advantages", "boxed", "arithmetic", "console"]
 PARTS = ["benchmarks", "verifiers", "rollouts", "selectors", "influence", "projectors", "trainers",
          "evaluation", "tracking"]
 EXPERIMENT = ["progress", "journal", "checkpoint", "preparation", "experiment"]

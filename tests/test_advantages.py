@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cropi.trainers.advantages import group_advantages, varied_groups
+from cropi.advantages import group_advantages, varied_groups
 
 NAN = float("nan")
 

@@ -1,0 +1,1 @@
+"""Which direction a prompt pushes: the off-policy estimator, gradient engines, scores."""
