@@ -22,14 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from cropi import checkpoint
-from cropi.contracts import Prompts, SelectionContext, StepResult, TrainingContext
+from cropi.contracts import Prompts, StepResult, TrainingContext
 from cropi.journal import Journal
 from cropi.policies.policy import Policy
-from cropi.preparation import digest_of
 from cropi.progress import Advance, Display
 from cropi.rollouts.drawing import Drawing
-from cropi.rollouts.offline import offline_metrics, offline_sets, roll_out
-from cropi.rollouts.store import RolloutStore
 from cropi.selectors.files import (
     read_scores,
     read_selection,
@@ -38,7 +35,8 @@ from cropi.selectors.files import (
 )
 from cropi.selectors.ranking import budget_of
 from cropi.settings import Parts, Settings
-from cropi.types import Cost, Group, Prompt, Selection
+from cropi.supply import Supply
+from cropi.types import Cost, Prompt, Selection
 
 log = logging.getLogger(__name__)
 
@@ -69,83 +67,34 @@ class Experiment:
     # ── select ───────────────────────────────────────────────────────────────────────────────
 
     def select(self, phase: int) -> Selection:
-        """The phase's prompts: read back if chosen before, else scored and chosen now."""
-        folder = self.phase_folder(phase)
-        if self.journal.progress.selected >= phase:
-            return read_selection(folder)
-        selector = self.parts.selector
+        """The phase's prompts: scored and chosen now, unless they were before."""
+        if self.journal.progress.selected < phase:
+            self.choose(phase)
+        self.supply.clear(phase)
+        return read_selection(self.journal.phase_folder(phase))
+
+    def choose(self, phase: int) -> None:
+        """Score the pool, take the best, and commit the choice."""
+        selector, progress = self.parts.selector, self.journal.progress
         budget = budget_of(selector.alpha, len(self.prompts.pool))
-        context = self.selection_context(phase)
-        began = time.perf_counter()
         if phase > 0 and selector.refresh == "once":
-            scores, selection = read_scores(self.phase_folder(0)), self.selections(1)[0]
+            scores = read_scores(self.journal.phase_folder(0))
+            selection = read_selection(self.journal.phase_folder(0))
         else:
+            context = self.supply.context(phase)
+            began = time.perf_counter()
             scores = selector.score(self.prompts.pool, context)
             selection = selector.select(scores, budget)
-        self.journal.spend(Cost.of("selection", seconds=time.perf_counter() - began))
-        write_selection(folder, selection, scores, self.pool)
+            self.journal.spend(Cost.of("selection", seconds=time.perf_counter() - began))
+        write_selection(self.journal.phase_folder(phase), selection, scores, self.pool)
         if len(selection.ids) < budget:
             log.warning("phase %d: only %d prompts could be selected of a budget of %d",
                         phase, len(selection.ids), budget)
-        metrics = selection_metrics(scores, selection, self.selections(phase))
-        self.journal.record("selection", self.journal.progress.step, phase, metrics)
-        self.journal.progress.selected = phase
+        earlier = [read_selection(self.journal.phase_folder(each)) for each in range(phase)]
+        metrics = selection_metrics(scores, selection, earlier)
+        self.journal.record("selection", progress.step, phase, metrics)
+        progress.selected = phase
         self.journal.commit()
-        return selection
-
-    def selection_context(self, phase: int) -> SelectionContext:
-        """What the selector asked for, and nothing it would then be charged for in vain."""
-        needs = self.parts.selector.requires
-        refreshes = phase == 0 or self.parts.selector.refresh == "phase"
-        rollouts = self.offline_rollouts() if needs and refreshes else {}
-        return SelectionContext(
-            phase=phase,
-            seed=self.settings.seed,
-            policy=self.policy,
-            rollouts=rollouts.get("train", {}),
-            validation={
-                name.removeprefix("validation/"): list(groups.values())
-                for name, groups in rollouts.items() if name != "train"
-            },
-            spend=self.journal.spend,
-        )
-
-    def offline_rollouts(self) -> dict[str, dict[str, Group]]:
-        """β's groups by set and prompt id, drawn on the first call and read back ever after."""
-        offline = self.settings.offline
-        validation = "validation" in self.parts.selector.requires
-        sets = offline_sets(self.prompts, offline, validation=validation)
-        behaviour = self.policy if self.journal.progress.step == 0 else self.reference
-        cost, groups = Cost(), {}
-        total = sum(len(prompts) for prompts, _ in sets.values())
-        known = self.journal.progress.rolled_out
-        title = "stored rollouts" if known else "offline rollouts"
-        with self.display.stage(title, total) as advance:
-            for name, (prompts, samples) in sets.items():
-                store = RolloutStore(self.folder / "rollouts" / name, {
-                    **self.identity,
-                    "samples": samples,
-                    "shard_prompts": offline.shard_prompts,
-                    "prompts": digest_of(prompts),
-                })
-                groups[name] = roll_out(
-                    behaviour,
-                    prompts,
-                    samples=samples,
-                    sampling=offline.sampling,
-                    shard_prompts=offline.shard_prompts,
-                    rollouts=self.draw,
-                    store=store,
-                    advance=lambda done: advance(done, ""),
-                )
-                cost += store.cost
-        if not known:
-            self.journal.spend(cost)
-            metrics = offline_metrics(groups["train"])
-            self.journal.record("rollouts", self.journal.progress.step, 0, metrics)
-            self.journal.progress.rolled_out = True
-            self.journal.commit()
-        return groups
 
     # ── train ────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +121,7 @@ class Experiment:
         self.journal.progress.step = step = result.step
         self.journal.spend(result.cost)
         self.parts.selector.observe(step, result.groups)
+        self.supply.remember(step, result.groups)
         self.journal.record("train", step, phase, result.metrics)
         advance(1, f"reward {result.metrics.get('reward', float('nan')):.3f}")
         if self.parts.evaluation.is_due(step, phase_ends=step == last):
@@ -212,6 +162,20 @@ class Experiment:
         return Drawing(self.parts.generator, self.parts.verifier, self.settings.seed)
 
     @cached_property
+    def supply(self) -> Supply:
+        return Supply(
+            settings=self.settings,
+            parts=self.parts,
+            prompts=self.prompts,
+            policy=self.policy,
+            starting=lambda: self.reference,
+            draw=self.draw,
+            journal=self.journal,
+            display=self.display,
+            identity=self.identity,
+        )
+
+    @cached_property
     def pool(self) -> dict[str, Prompt]:
         return {prompt.id: prompt for prompt in self.prompts.pool}
 
@@ -225,10 +189,3 @@ class Experiment:
         policy = self.parts.model.load(self.settings.cache)
         policy.model.eval()
         return policy
-
-    def phase_folder(self, phase: int) -> Path:
-        return self.folder / "phases" / f"{phase:03d}"
-
-    def selections(self, phases: int) -> list[Selection]:
-        """Those of the first ``phases`` phases."""
-        return [read_selection(self.phase_folder(phase)) for phase in range(phases)]

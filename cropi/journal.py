@@ -17,7 +17,7 @@ from cropi.runtime.files import read_json, write_json
 from cropi.tracking.metrics_file import FILE_NAME, Kind, MetricsFile
 from cropi.types import Cost
 
-STATE = "state.json"
+STATE, PHASES = "state.json", "phases"
 
 
 @dataclass
@@ -56,6 +56,10 @@ class Journal:
                 ) from error
         else:
             self.metrics.truncate(0)
+
+    def phase_folder(self, phase: int) -> Path:
+        """Where a phase (counted from 0) keeps its files."""
+        return self.folder / PHASES / f"{phase:03d}"
 
     def spend(self, cost: Cost) -> None:
         """Charge the run. Every second and token of a part ends up here."""

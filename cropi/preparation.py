@@ -95,7 +95,8 @@ def check(parts: Parts, prompts: Prompts) -> None:
             question()
         except ConfigError as error:
             problems += error.problems
-    if "validation" in parts.selector.requires and not any(prompts.validation.values()):
+    by_validation = {"validation", "validation_prompts"} & parts.selector.needs()
+    if by_validation and not any(prompts.validation.values()):
         problems.append(
             f"selector: {type(parts.selector).__name__} scores by validation sets, and the "
             f"benchmark has none; set benchmark.validation_share=0.2 or name validation files"

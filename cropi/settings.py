@@ -63,6 +63,8 @@ class Settings(Part):
     offline: Offline
     checkpoint_every: PositiveInt
     keep_phase_policies: bool
+    keep_gradients: bool
+    workers: PositiveInt
     runs: Annotated[Path, BeforeValidator(_folder)]
     name: Annotated[str | None, AfterValidator(_file_name)]
     cache: Annotated[Path, BeforeValidator(_cache_folder)]

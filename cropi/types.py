@@ -130,13 +130,15 @@ class Scores:
     """A selector's opinion of a pool: one value a prompt, and whether it is defined.
 
     An undefined score (no rollouts, no scorable reward, no gradient) is ``valid=False``, never 0
-    and never NaN. ``components`` are named columns kept for the reader (pass rate, cosine, …).
+    and never NaN. ``components`` are named columns kept for the reader (pass rate, cosine, …),
+    ``metrics`` single numbers about the scoring as a whole, which are logged.
     """
 
     ids: tuple[str, ...]
     values: FloatArray  # [N]; higher is better
     valid: BoolArray  # [N]
     components: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.ids)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from pydantic import Field
 
 from cropi.composition import compose
 from cropi.contracts import Requirement, SelectionContext, Selector
@@ -133,16 +134,25 @@ def test_a_model_that_cannot_read_the_benchmark_says_so(tmp_path: Path, cache: P
 
 @part
 class Watcher(Selector):
-    """Asks for everything a gradient method needs and remembers what it was given."""
+    """Asks for what it is told to, draws fresh groups, and remembers what it was given."""
 
-    requires: ClassVar[frozenset[Requirement]] = frozenset({"rollouts", "validation"})
     alpha: float = 0.5
     refresh: Any = "phase"
+    asks: list[Requirement] = Field(default_factory=list)
+    draws: int = 0  # fresh groups of the pool, and of each validation set, every phase
     seen: ClassVar[list[SelectionContext]] = []
     observed: ClassVar[list[int]] = []
 
+    def needs(self) -> frozenset[Requirement]:
+        return frozenset(self.asks)
+
     def score(self, pool: Sequence[Prompt], context: SelectionContext) -> Scores:
         self.seen.append(context)
+        assert context.fresh is not None
+        if self.draws:
+            context.fresh("train", pool[: self.draws])
+        for name, used in context.validation_prompts.items():
+            context.fresh(f"validation/{name}", used[: self.draws])
         n = len(pool)
         return Scores(tuple(p.id for p in pool), np.arange(n, dtype=float), np.ones(n, dtype=bool))
 
@@ -153,33 +163,71 @@ class Watcher(Selector):
         self.observed.append(step)
 
 
-def test_a_users_selector_gets_what_it_requires(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # One class and one YAML outside the package, as the README shows.
-    (tmp_path / "selector").mkdir()
-    (tmp_path / "selector" / "watcher.yaml").write_text(
-        f"# Watches.\n_target_: {__name__}.Watcher\nalpha: 0.5\n"
+def watch(folder: Path, cache: Path, *overrides: str) -> tuple[RunResult, list[SelectionContext]]:
+    """A run with one class and one YAML outside the package, as the README shows."""
+    (folder / "selector").mkdir()
+    (folder / "selector" / "watcher.yaml").write_text(
+        f"# Watches.\n_target_: {__name__}.Watcher\nalpha: 0.5\nasks: []\ndraws: 0\n"
     )
     Watcher.seen.clear()
     Watcher.observed.clear()
     config = compose(
-        ["debug=tiny", "selector=watcher", f"runs={tmp_path}", f"cache={cache}",
-         "steps_per_phase=1", "offline.validation_prompts=5"],
-        config_dir=tmp_path,
+        ["debug=tiny", "selector=watcher", f"runs={folder}", f"cache={cache}",
+         "steps_per_phase=1", "offline.validation_prompts=5", *overrides],
+        config_dir=folder,
     )
-    result = run_experiment(config)
-    first, second = Watcher.seen
+    return run_experiment(config), Watcher.seen
+
+
+def test_a_users_selector_gets_what_it_needs(tmp_path: Path, cache: Path) -> None:
+    result, (first, second) = watch(
+        tmp_path, cache, "selector.asks=[rollouts,validation]", "offline.sampling.temperature=0.5"
+    )
     assert (first.phase, second.phase) == (0, 1)
     assert len(first.rollouts) == len(second.rollouts) == 60
     assert {name: len(groups) for name, groups in first.validation.items()} == {"A": 5, "B": 5}
     assert all(len(g.trajectories) == 4 for g in first.validation["A"])
+    assert {g.temperature for g in second.rollouts.values()} == {0.5}
     assert Watcher.observed == [1, 2]
     assert len(read_selection(result.folder / "phases/000").ids) == 30
     # Frozen rollouts: the second phase sees the same groups, though the policy has moved.
     for prompt_id, group in first.rollouts.items():
         again = second.rollouts[prompt_id]
         assert [t.text for t in group.trajectories] == [t.text for t in again.trajectories]
+
+
+def test_fresh_rollouts_without_any_of_the_starting_policy(tmp_path: Path, cache: Path) -> None:
+    result, (first, second) = watch(
+        tmp_path, cache, "selector.asks=[validation_prompts,training]", "selector.draws=3",
+        "trainer.sampling.temperature=0.9",
+    )
+    assert not (result.folder / "rollouts").exists()
+    assert "offline_rollout" not in result.cost.amounts
+    assert not records(result.folder, "rollouts")
+    assert first.rollouts == first.validation == first.training == {}
+    assert {name: len(used) for name, used in first.validation_prompts.items()} == {"A": 5, "B": 5}
+    # 3 prompts of the pool and of two validation sets, 4 trajectories each, in two phases.
+    assert result.cost.amounts["selection"]["graded"] == 2 * (3 + 2 * 3) * 4
+    stored = [
+        group for path in result.folder.glob("phases/*/rollouts/**/*.parquet")
+        for group in read_shard(path)
+    ]
+    assert len(stored) == 2 * (3 + 2 * 3)
+    assert result.cost.amounts["selection"]["generated_tokens"] == sum(
+        len(t.token_ids) for g in stored for t in g.trajectories
+    )
+    # Training's own groups, with the log-probabilities of when they were drawn.
+    steps = [read_shard(path) for path in sorted(result.folder.glob("phases/*/training/*"))]
+    assert [len(groups) for groups in steps] == [4, 4]
+    assert {i: g.trajectories[0].log_probs.tobytes() for i, g in second.training.items()} == {
+        g.prompt_id: g.trajectories[0].log_probs.tobytes() for g in steps[0]
+    }
+    assert {g.temperature for g in second.training.values()} == {0.9}
+    assert second.previous() is not None
+    assert first.previous() is None
+    moments = second.second_moment()
+    assert moments is not None
+    assert list(moments) == [name for name, _ in second.policy.trainable()]
 
 
 def test_alpha_that_selects_nothing_is_refused(tmp_path: Path, cache: Path) -> None:

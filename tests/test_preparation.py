@@ -58,9 +58,13 @@ def test_a_set_that_loses_everything_is_an_error() -> None:
         fit(prompts(prompt("x" * 30)), POLICY, WordNumbers(), 10)
 
 
-def test_a_selector_that_needs_validation_sets_is_told_when_there_are_none() -> None:
+@pytest.mark.parametrize("requirement", ["validation", "validation_prompts"])
+def test_a_selector_that_needs_validation_sets_is_told_when_there_are_none(
+    requirement: str,
+) -> None:
+    needs = {"rollouts", requirement}
     parts: Any = SimpleNamespace(
-        selector=SimpleNamespace(alpha=0.5, requires=frozenset({"rollouts", "validation"})),
+        selector=SimpleNamespace(alpha=0.5, needs=lambda: frozenset(needs)),
         evaluation=SimpleNamespace(chosen=lambda tests: {}),
     )
     given = prompts(prompt("a"), prompt("b"))
@@ -68,7 +72,7 @@ def test_a_selector_that_needs_validation_sets_is_told_when_there_are_none() -> 
     without = Prompts(given.pool, {}, given.tests, given.report)
     with pytest.raises(ConfigError, match=r"the benchmark has none; set benchmark\.validation_sh"):
         check(parts, without)
-    parts.selector.requires = frozenset({"rollouts"})
+    needs.remove(requirement)
     check(parts, without)
 
 

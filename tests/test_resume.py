@@ -11,22 +11,33 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-COMMAND = [
-    "debug=tiny", "selector=learnability", "selector.alpha=0.3", "trainer.learning_rate=2e-3",
-]
+from cropi.contracts import Requirement, SelectionContext, Selector, Share
+from cropi.runtime.parts import part
+from cropi.selectors.ranking import take_top
+from cropi.types import Group, Prompt, Scores, Selection
+
+COMMON = ["debug=tiny", "trainer.learning_rate=2e-3"]
+COMMAND = [*COMMON, "selector=learnability", "selector.alpha=0.3"]
 KILLED = -signal.SIGKILL
 pytestmark = pytest.mark.slow
 
 
-def run(runs: Path, cache: Path, *overrides: str, before: Callable[[], None] | None = None) -> int:
+def run(
+    runs: Path,
+    cache: Path,
+    *overrides: str,
+    command: Sequence[str] = COMMAND,
+    before: Callable[[], None] | None = None,
+) -> int:
     """The exit code of ``cropi …`` in a child process; ``before`` is called in it first."""
 
     def child() -> None:
@@ -38,7 +49,7 @@ def run(runs: Path, cache: Path, *overrides: str, before: Callable[[], None] | N
             before()
         from cropi.cli import main
 
-        os._exit(main([*COMMAND, f"runs={runs}", f"cache={cache}", *overrides]))
+        os._exit(main([*command, f"runs={runs}", f"cache={cache}", *overrides]))
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
@@ -47,19 +58,20 @@ def run(runs: Path, cache: Path, *overrides: str, before: Callable[[], None] | N
     return process.exitcode
 
 
-def die_at_rename(number: int, *, after: bool) -> Callable[[], None]:
-    """SIGKILL this process around its ``number``-th os.replace."""
+def die_at_rename(number: int, *, after: bool, of: str = "") -> Callable[[], None]:
+    """SIGKILL this process around its ``number``-th os.replace of a path with ``of`` in it."""
 
     def arm() -> None:
         original, seen = os.replace, 0
 
-        def replace(*arguments: Any, **kwargs: Any) -> None:
+        def replace(source: Any, target: Any) -> None:
             nonlocal seen
-            seen += 1
-            if seen == number and not after:
+            counts = of in str(target)
+            seen += counts
+            if counts and seen == number and not after:
                 os.kill(os.getpid(), signal.SIGKILL)
-            original(*arguments, **kwargs)
-            if seen == number:
+            original(source, target)
+            if counts and seen == number:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         os.replace = replace  # type: ignore[assignment]
@@ -235,3 +247,113 @@ def test_a_run_whose_model_changed_is_refused(tmp_path: Path, cache: Path) -> No
     manifest = the_folder(tmp_path) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"model": "', '"model": "other'))
     assert run(tmp_path, cache) == 1
+
+
+@part
+class Curious(Selector):
+    """Uses everything that a phase can be given, so that a difference in any of it shows."""
+
+    requires: ClassVar[frozenset[Requirement]] = frozenset(
+        {"rollouts", "validation", "validation_prompts", "training"}
+    )
+    alpha: Share = 0.3
+    refresh: Any = "phase"
+
+    def score(self, pool: Sequence[Prompt], context: SelectionContext) -> Scores:
+        assert context.fresh is not None
+        assert context.folder is not None
+
+        def mean(groups: Sequence[Group]) -> float:
+            return float(np.mean([t.log_probs.sum() for g in groups for t in g.trajectories]))
+
+        # Which prompts are drawn anew depends on what is stored: a run that was killed in the
+        # middle must ask for the same ones.
+        worst = sorted(pool, key=lambda prompt: mean([context.rollouts[prompt.id]]))[:30]
+        fresh = context.rollouts | context.fresh("train", worst)
+        target = context.fresh("validation/A", context.validation_prompts["A"])
+        shift = mean(list(target.values())) - mean(context.validation["A"])
+        moments = context.second_moment() or {}
+        shift += sum(float(moment.sum()) for moment in moments.values())
+        before = context.previous()
+        past = before.values if before else np.zeros(len(pool))
+        (context.folder / "gradients").mkdir(exist_ok=True)
+        (context.folder / "gradients" / "rows.parquet").write_text("must not be left behind")
+        values = [
+            shift * mean([fresh[p.id], *filter(None, [context.training.get(p.id)])]) for p in pool
+        ]
+        return Scores(
+            tuple(p.id for p in pool), np.array(values) + past, np.ones(len(pool), dtype=bool),
+            {"trained": np.array([p.id in context.training for p in pool])},
+        )
+
+    def select(self, scores: Scores, budget: int) -> Selection:
+        return take_top(scores, budget, lambda i: f"{scores.values[i]:.17g}", empty="empty")
+
+
+@pytest.fixture(scope="module")
+def curious(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command of a run with that selector."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "selector").mkdir()
+    (folder / "selector" / "curious.yaml").write_text(
+        f"# Curious.\n_target_: {__name__}.Curious\nalpha: 0.3\nrefresh: phase\n"
+    )
+    return ["--config-dir", str(folder), *COMMON, "selector=curious"]
+
+
+@pytest.fixture(scope="module")
+def satisfied(
+    tmp_path_factory: pytest.TempPathFactory, cache: Path, curious: list[str]
+) -> dict[str, Any]:
+    runs = tmp_path_factory.mktemp("satisfied")
+    assert run(runs, cache, command=curious) == 0
+    return facts(the_folder(runs))
+
+
+def test_a_curious_run_leaves_what_it_was_given(satisfied: dict[str, Any]) -> None:
+    # Of two phases of three steps: 25 + 5 fresh prompts of the pool, 8 of validation set A.
+    for phase in ("000", "001"):
+        fresh = f"phases/{phase}/rollouts"
+        assert len(satisfied[f"{fresh}/train/part-00000.parquet"]) == 25 * 4
+        assert len(satisfied[f"{fresh}/train/part-00001.parquet"]) == 5 * 4
+        assert len(satisfied[f"{fresh}/validation/A/part-00000.parquet"]) == 8 * 4
+    steps = [f"phases/{(i - 1) // 3:03d}/training/step-{i:06d}.parquet" for i in range(1, 7)]
+    assert all(len(satisfied[name]) == 4 * 4 for name in steps)
+    assert not [name for name in satisfied if "gradients" in name]
+    spent = satisfied["result"]["cost"]["selection"]
+    assert spent["graded"] == 2 * (30 + 8) * 4
+    assert any(row["component/trained"] for row in satisfied["phases/001/scores.parquet"])
+
+
+@pytest.mark.parametrize(("of", "number", "after"), [
+    ("phases/000/rollouts/train", 1, True),  # a shard that no index knows
+    ("phases/001/rollouts/train", 3, False),  # the first shard is there, the second is not
+    ("phases/001/rollouts/validation", 2, True),  # all is drawn, nothing is charged
+    ("phases/001/selection", 1, True),  # chosen, not committed
+    ("phases/001/training", 2, True),  # a step's groups, after the last checkpoint
+])  # fmt: skip
+def test_killed_while_a_selector_is_served(
+    tmp_path: Path, cache: Path, curious: list[str], satisfied: dict[str, Any],
+    of: str, number: int, after: bool,
+) -> None:  # fmt: skip
+    arm = die_at_rename(number, after=after, of=of)
+    assert run(tmp_path, cache, command=curious, before=arm) == KILLED
+    assert run(tmp_path, cache, command=curious) == 0
+    assert facts(the_folder(tmp_path)) == satisfied
+
+
+def test_killed_between_the_commit_and_the_clearing(
+    tmp_path: Path, cache: Path, curious: list[str], satisfied: dict[str, Any]
+) -> None:
+    def arm() -> None:
+        from cropi.supply import Supply
+
+        def die(supply: Supply, phase: int) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Supply.clear = die  # type: ignore[method-assign]
+
+    assert run(tmp_path, cache, command=curious, before=arm) == KILLED
+    assert (the_folder(tmp_path) / "phases" / "000" / "gradients").exists()
+    assert run(tmp_path, cache, command=curious) == 0
+    assert facts(the_folder(tmp_path)) == satisfied

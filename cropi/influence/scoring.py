@@ -8,7 +8,7 @@ the projection's tables and one pass; rows go straight to the memory-mapped stor
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from cropi.contracts import PolicySource, Projector
-from cropi.influence.engine import Engine, shapes_of
+from cropi.influence.engine import Engine, Gradients, shapes_of
 from cropi.influence.estimator import Estimator
 from cropi.influence.exact import Alignments
 from cropi.influence.plan import Pass
@@ -36,6 +36,8 @@ COLUMNS = (
 )  # fmt: skip
 PASSES_A_CALL = 16  # hooks are set once a call; rows are safe after each pass all the same
 POLL_SECONDS = 0.2
+
+Advance = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
@@ -74,26 +76,40 @@ class Place:
         return GradientStore.open(self.folder, self.identity, self.rows, self.dimension, COLUMNS)
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A whole store, and the seconds that earlier starts had spent on its rows."""
+
+    store: GradientStore
+    earlier_seconds: float
+
+
 def fill(
     place: Place,
     groups: Sequence[Prepared],
     recipe: Recipe,
+    projection: Projection,
     policy: Policy,
     *,
     workers: int = 1,
     source: PolicySource | None = None,
-    advance: Callable[[int, str], None] = lambda done, note: None,
-) -> GradientStore:
-    """Compute what the store lacks. Raises CropiError when a worker process fails."""
+    advance: Advance = lambda done, note: None,
+) -> Filled:
+    """Compute what the store lacks; ``projection`` is ``recipe``'s for this policy.
+
+    Raises CropiError when a worker process fails.
+    """
     store = place.open()
-    projection = recipe.projection(policy)
+    done = np.ones(store.count, dtype=bool)
+    done[store.missing()] = False
+    earlier = float(store.column("seconds")[done].sum())
     todo = _todo(store, recipe.engine.passes(policy, groups, projection))
     advance(len(groups) - sum(len(each.places) for each in todo), "")
     if workers > 1 and source is not None and len(todo) > 1:
         _in_processes(place, groups, recipe, workers, source, advance)
     else:
         _fill(store, groups, recipe, projection, policy, todo, lambda n: advance(n, ""))
-    return store
+    return Filled(store, earlier)
 
 
 def _todo(store: GradientStore, passes: Sequence[Pass]) -> list[Pass]:
@@ -129,7 +145,7 @@ def _in_processes(
     recipe: Recipe,
     workers: int,
     source: PolicySource,
-    advance: Callable[[int, str], None],
+    advance: Advance,
 ) -> None:
     """Every worker takes each ``workers``-th pass; tensors are shared, not copied."""
     context = torch.multiprocessing.get_context("spawn")
@@ -144,13 +160,13 @@ def _in_processes(
         for number in range(workers)
     ]
     store = place.open()
-    known = store.rows - len(store.missing())
+    known = store.count - len(store.missing())
     try:
         for process in running:
             process.start()
         while any(process.is_alive() for process in running):
             time.sleep(POLL_SECONDS)
-            finished = store.rows - len(store.missing())
+            finished = store.count - len(store.missing())
             if finished > known:
                 advance(finished - known, "")
                 known = finished
@@ -171,7 +187,7 @@ def _in_processes(
         )
     if (left := len(store.missing())) > 0:
         raise CropiError(f"{left} gradients are missing after all scoring processes finished")
-    advance(store.rows - known, "")
+    advance(store.count - known, "")
 
 
 def _work(
@@ -197,35 +213,50 @@ def _work(
         raise
 
 
+def one_by_one(
+    groups: Sequence[Prepared],
+    recipe: Recipe,
+    projection: Projection,
+    policy: Policy,
+    columns: dict[str, list[float]],
+    advance: Advance,
+) -> Iterator[Gradients]:
+    """Gradients of one prompt a pass, so that one row of the model's length is held at a time.
+
+    What each costs is appended to those ``columns`` that are there.
+    """
+    engine = replace(recipe.engine, batch_tokens=1)
+    began = time.perf_counter()
+    for part in engine.gradients(policy, groups, projection, recipe.estimator):
+        seconds, began = time.perf_counter() - began, time.perf_counter()
+        for name, values in columns.items():
+            values.append(seconds if name == "seconds" else float(part.columns[name][0]))
+        advance(1, "")
+        yield part
+
+
 def mean_direction(
     groups: Sequence[Prepared],
     recipe: Recipe,
+    projection: Projection,
     policy: Policy,
     *,
     normalised: bool,
-    advance: Callable[[int, str], None] = lambda done, note: None,
+    advance: Advance = lambda done, note: None,
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """[P] mean of full gradients, held in memory one prompt at a time, and the prompts' columns.
+    """[P] mean of full gradients, and the prompts' columns [n]. Raises CropiError when all are 0.
 
-    For exact scores: rows as long as the model are never stored.
+    ``normalised`` makes each gradient's length 1 first.
     """
-    engine = replace(recipe.engine, batch_tokens=1)
-    projection = recipe.projection(policy)
     total = torch.zeros(projection.dimension, device=policy.device)
     kept = 0
     columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
-    began = time.perf_counter()
-    for part in engine.gradients(policy, groups, projection, recipe.estimator):
+    for part in one_by_one(groups, recipe, projection, policy, columns, advance):
         row = part.rows[0].float()
         length = row.norm()
-        if part.columns["finite"][0] > 0 and length > 0:
+        if length > 0:
             total += row / length if normalised else row
             kept += 1
-        for name in COLUMNS[:-1]:
-            columns[name].append(float(part.columns[name][0]))
-        columns["seconds"].append(time.perf_counter() - began)
-        began = time.perf_counter()
-        advance(1, "")
     if kept == 0:
         raise CropiError("none of the validation gradients is finite and different from zero")
     return total / kept, {name: np.array(values) for name, values in columns.items()}

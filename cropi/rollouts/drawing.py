@@ -54,6 +54,7 @@ class Drawing:
                 prompt.id,
                 np.asarray(token_ids, dtype=np.int32),
                 tuple(graded[i * samples : (i + 1) * samples]),
+                sampling.temperature,
             )
             for i, (prompt, token_ids) in enumerate(zip(prompts, encoded, strict=True))
         ]

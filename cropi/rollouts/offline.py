@@ -1,65 +1,42 @@
-"""Offline rollouts: every prompt once with the behaviour policy, shard by shard."""
+"""What is rolled out once with the starting policy, and what that says of the pool."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from cropi.contracts import Prompts, Rollouts, Sampling
-from cropi.policies.policy import Policy
-from cropi.rollouts.drawing import tokens_generated
-from cropi.rollouts.store import RolloutStore
+from cropi.contracts import Prompts, Requirement
 from cropi.settings import Offline
-from cropi.types import Cost, Group, Prompt
+from cropi.types import Group, Prompt
+
+TRAIN, VALIDATION = "train", "validation/"
 
 
 def offline_sets(
-    prompts: Prompts, offline: Offline, *, validation: bool
-) -> dict[str, tuple[Sequence[Prompt], int]]:
-    """What to roll out: set name -> its prompts and the trajectories of each.
-
-    Of a validation set the prompts with the lowest ids are used, so the choice is always the same.
-    """
-    sets: dict[str, tuple[Sequence[Prompt], int]] = {"train": (prompts.pool, offline.samples)}
-    for name, candidates in prompts.validation.items() if validation else ():
-        used = sorted(candidates, key=lambda prompt: prompt.id)[: offline.validation_prompts]
-        sets[f"validation/{name}"] = (used, offline.validation_samples)
+    prompts: Prompts, offline: Offline, needs: Collection[Requirement]
+) -> dict[str, Sequence[Prompt]]:
+    """What to roll out, by set name: each set only when it is needed."""
+    sets: dict[str, Sequence[Prompt]] = {}
+    if "rollouts" in needs:
+        sets[TRAIN] = prompts.pool
+    if "validation" in needs:
+        used = validation_prompts(prompts, offline)
+        sets |= {f"{VALIDATION}{name}": chosen for name, chosen in used.items()}
     return sets
 
 
-def roll_out(
-    policy: Policy,
-    prompts: Sequence[Prompt],
-    *,
-    samples: int,
-    sampling: Sampling,
-    shard_prompts: int,
-    rollouts: Rollouts,
-    store: RolloutStore,
-    advance: Callable[[int], None] = lambda prompts: None,
-) -> dict[str, Group]:
-    """Groups by prompt id, drawing only what the store does not hold yet.
+def validation_prompts(prompts: Prompts, offline: Offline) -> dict[str, Sequence[Prompt]]:
+    """Of each validation set those with the lowest ids, so the choice is always the same."""
+    return {
+        name: sorted(candidates, key=lambda prompt: prompt.id)[: offline.validation_prompts]
+        for name, candidates in prompts.validation.items()
+    }
 
-    ``advance`` is told of the prompts done, for a progress display.
-    """
-    for shard, start in enumerate(range(0, len(prompts), shard_prompts)):
-        chunk = prompts[start : start + shard_prompts]
-        if not store.has(shard):
-            began = time.perf_counter()
-            groups = rollouts(
-                policy, chunk, samples=samples, sampling=sampling, stream=("offline",)
-            )
-            cost = Cost.of(
-                "offline_rollout",
-                seconds=time.perf_counter() - began,
-                generated_tokens=tokens_generated(groups),
-                graded=len(groups) * samples,
-            )
-            store.write(shard, groups, cost)
-        advance(len(chunk))
-    return {group.prompt_id: group for group in store.groups()}
+
+def samples_of(name: str, offline: Offline) -> int:
+    """Trajectories a prompt of the set ``train`` or ``validation/…``."""
+    return offline.samples if name == TRAIN else offline.validation_samples
 
 
 def offline_metrics(groups: Mapping[str, Group]) -> dict[str, float]:

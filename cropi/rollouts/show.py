@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from cropi.rollouts.prompt_table import read_prompt
-from cropi.rollouts.store import RolloutStore
+from cropi.rollouts.store import INDEX, RolloutStore
 from cropi.runtime.errors import DataError, did_you_mean
-from cropi.runtime.files import read_json
 from cropi.types import Group, Prompt
 
 
 def show(run: Path, prompt: str) -> None:
     """Print the groups whose prompt id starts with ``prompt``. Raises DataError when none does."""
-    stores = sorted(path.parent for path in (run / "rollouts").rglob("index.json"))
+    stores = sorted(path.parent for path in run.glob(f"**/rollouts/**/{INDEX}"))
     if not stores:
         raise DataError(
             f"{run} holds no rollouts: its selector needs none, or it has not drawn them yet"
@@ -22,21 +20,17 @@ def show(run: Path, prompt: str) -> None:
     ids: list[str] = []
     found = False
     for store in stores:
-        for group in _groups(store):
+        for group in RolloutStore.open(store).groups():
             ids.append(group.prompt_id)
             if group.prompt_id.startswith(prompt):
                 found = True
-                name = store.relative_to(run / "rollouts").as_posix()
+                name = store.relative_to(run).as_posix().replace("rollouts/", "", 1)
                 print("\n".join(lines(name, group, read_prompt(run, group.prompt_id))))
     if not found:
         raise DataError(
-            f"no prompt {prompt!r} in {run / 'rollouts'}{did_you_mean(prompt, ids)}; "
+            f"no prompt {prompt!r} in the rollouts of {run}{did_you_mean(prompt, ids)}; "
             f"`cropi selection show {run} --phase 0` lists ids, such as {ids[0]}"
         )
-
-
-def _groups(store: Path) -> Iterator[Group]:
-    return RolloutStore(store, read_json(store / "index.json")["identity"]).groups()
 
 
 def lines(name: str, group: Group, prompt: Prompt | None) -> list[str]:

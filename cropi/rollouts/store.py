@@ -20,11 +20,12 @@ from cropi.runtime.errors import DataError
 from cropi.runtime.files import file_digest, read_json, write_atomically, write_json
 from cropi.types import Cost, Group, Trajectory, Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = pa.schema([
     ("prompt_id", pa.string()),
     ("sample", pa.int32()),
     ("prompt_token_ids", pa.list_(pa.int32())),
+    ("temperature", pa.float64()),
     ("token_ids", pa.list_(pa.int32())),
     ("log_probs", pa.list_(pa.float32())),
     ("finish", pa.string()),
@@ -34,6 +35,8 @@ SCHEMA = pa.schema([
     ("method", pa.string()),
     ("extracted", pa.string()),
 ])
+LISTS = ("prompt_token_ids", "token_ids", "log_probs")  # columns of one list a row
+INDEX = "index.json"
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,7 @@ class RolloutStore:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self.folder = folder
-        self.index_path = folder / "index.json"
+        self.index_path = folder / INDEX
         if self.index_path.exists():
             self.index = read_json(self.index_path)
             self._check(identity)
@@ -53,6 +56,11 @@ class RolloutStore:
             self.index = {
                 "schema_version": SCHEMA_VERSION, "identity": dict(identity), "shards": {}
             }
+
+    @classmethod
+    def open(cls, folder: Path) -> RolloutStore:
+        """The store that stands there, whatever it holds rollouts of."""
+        return cls(folder, read_json(folder / INDEX)["identity"])
 
     def _check(self, identity: Mapping[str, Any]) -> None:
         version = self.index.get("schema_version")
@@ -86,12 +94,11 @@ class RolloutStore:
     def write(self, shard: int, groups: Sequence[Group], cost: Cost) -> None:
         """Add a whole shard with what it cost."""
         path = self.folder / f"part-{shard:05d}.parquet"
-        table = pa.Table.from_pylist(list(_rows(groups)), schema=SCHEMA)
-        write_atomically(path, lambda part: pq.write_table(table, part, compression="zstd"))
+        write_shard(path, groups)
         self.index["shards"][str(shard)] = {
             "file": path.name,
             "prompts": len(groups),
-            "trajectories": table.num_rows,
+            "trajectories": sum(len(group.trajectories) for group in groups),
             "sha256": file_digest(path),
             "cost": cost.amounts,
         }
@@ -108,6 +115,12 @@ class RolloutStore:
         return sum((Cost(s["cost"]) for s in self.index["shards"].values()), Cost())
 
 
+def write_shard(path: Path, groups: Sequence[Group]) -> None:
+    """A Parquet file of whole groups that is there whole or not at all."""
+    table = pa.Table.from_pylist(list(_rows(groups)), schema=SCHEMA)
+    write_atomically(path, lambda part: pq.write_table(table, part, compression="zstd"))
+
+
 def _rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
     for group in groups:
         for sample, trajectory in enumerate(group.trajectories):
@@ -116,6 +129,7 @@ def _rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
                 "prompt_id": group.prompt_id,
                 "sample": sample,
                 "prompt_token_ids": group.prompt_token_ids,
+                "temperature": group.temperature,
                 "token_ids": trajectory.token_ids,
                 "log_probs": trajectory.log_probs,
                 "finish": trajectory.finish,
@@ -132,11 +146,12 @@ def read_shard(path: Path) -> list[Group]:
     try:
         table = pq.read_table(path, schema=SCHEMA)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    prompts, tokens, log_probs = (
-        _lists(table[name]) for name in ("prompt_token_ids", "token_ids", "log_probs")
-    )
-    names = ["prompt_id", "sample", "finish", "text", "reward", "status", "method", "extracted"]
+        raise DataError(
+            f"{path} cannot be read: {error}; "
+            f"restore it, or move the run's folder away to start anew"
+        ) from error
+    prompts, tokens, log_probs = (_lists(table[name]) for name in LISTS)
+    names = [name for name in SCHEMA.names if name not in LISTS]
     groups: list[Group] = []
     collected: list[Trajectory] = []
     rows = table.select(names).to_pylist()
@@ -148,7 +163,9 @@ def read_shard(path: Path) -> list[Group]:
             Trajectory(tokens[place], log_probs[place], row["finish"], row["text"], verdict)
         )
         if place + 1 == len(rows) or rows[place + 1]["sample"] == 0:
-            groups.append(Group(row["prompt_id"], prompts[place], tuple(collected)))
+            groups.append(
+                Group(row["prompt_id"], prompts[place], tuple(collected), row["temperature"])
+            )
             collected = []
     return groups
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def write_selection(
             "score": float(scores.values[i]),
             "weight": weight,
             "reason": reason,
-            "components": {name: c[i].item() for name, c in scores.components.items()},
+            "components": {name: _plain(c[i].item()) for name, c in scores.components.items()},
             "source": prompt.source,
             "family": prompt.family,
             "question": prompt.question,
@@ -52,6 +53,11 @@ def write_selection(
         })
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     write_atomically(folder / SELECTION, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a component that is undefined for a prompt is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
@@ -99,6 +105,7 @@ def selection_metrics(
     valid = scores.values[scores.valid]
     chosen = set(selection.ids)
     metrics: dict[str, float] = {
+        **{f"selection/{name}": value for name, value in scores.metrics.items()},
         "selection/kept": len(selection.ids),
         "selection/budget": selection.budget,
         "selection/pool": len(scores.ids),

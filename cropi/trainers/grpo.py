@@ -8,18 +8,19 @@ in ``advantages``, ``losses`` and ``kl``, the updates are in ``update``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Literal
 
 from pydantic import Field
+from torch import Tensor
 
+from cropi.advantages import Scale
 from cropi.contracts import PositiveInt, Sampling, StepResult, Trainer, TrainingContext
 from cropi.policies.policy import Policy
 from cropi.runtime.errors import CropiError
 from cropi.runtime.parts import part
-from cropi.advantages import Scale
 from cropi.trainers.batch import Batch, has_signal
 from cropi.trainers.kl import Estimator
 from cropi.trainers.losses import Mode, Objective
@@ -256,6 +257,9 @@ class GRPO(Trainer):
                 weight_decay=self.weight_decay,
             )
         return self._optimizer
+
+    def second_moment(self, policy: Policy) -> Mapping[str, Tensor] | None:
+        return None if self._optimizer is None else self._optimizer.second_moment()
 
     def save(self, folder: Path, policy: Policy) -> None:
         save_state(folder, self._progress, self._optimizer_of(policy))

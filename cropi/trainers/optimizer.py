@@ -94,6 +94,24 @@ class MasterAdamW:
                 state[f"{MASTER}/{name}"] = master.detach().cpu().contiguous()
         return state
 
+    def second_moment(self) -> dict[str, Tensor] | None:
+        """v̂ = v / (1 − β₂ᵗ) by name, float32; None before the first step.
+
+        AdamW's estimate of E[g²] (1412.6980, algorithm 1), a parameter at its own step t. Where
+        no gradient has ever arrived it is 0.
+        """
+        if not self._adam.state:
+            return None
+        _, beta2 = self._adam.defaults["betas"]
+        moments = {}
+        for name, master in self._masters.items():
+            kept = self._adam.state.get(master)
+            moments[name] = (
+                kept["exp_avg_sq"].float() / (1.0 - beta2 ** kept["step"].item())
+                if kept else torch.zeros_like(master, dtype=torch.float32)
+            )
+        return moments
+
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state`` gave. Raises CropiError on an unknown name or another shape."""
         with torch.no_grad():

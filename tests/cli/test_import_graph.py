@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GROUND = ["types", "runtime", "advantages", "boxed", "arithmetic", "console"]
 PARTS = ["benchmarks", "verifiers", "rollouts", "selectors", "influence", "projectors", "trainers",
          "evaluation", "tracking"]
-EXPERIMENT = ["progress", "journal", "checkpoint", "preparation", "experiment"]
+EXPERIMENT = ["progress", "journal", "checkpoint", "preparation", "supply", "experiment"]
 COMMANDS = ["launch", "help", "reference", "doctor", "commands"]
 FLOORS = [
     GROUND,

@@ -38,7 +38,8 @@ class Speller:
 
 def draw(prompts: Sequence[Prompt], stream: tuple[str | int, ...] = ("training", 3)) -> list[Any]:
     drawing = Drawing(Echo(), SameQuestion(), seed=0)
-    return drawing(Speller(), prompts, samples=3, sampling=Sampling(), stream=stream)  # type: ignore[arg-type]
+    warm = Sampling(temperature=0.75)
+    return drawing(Speller(), prompts, samples=3, sampling=warm, stream=stream)  # type: ignore[arg-type]
 
 
 def texts(group: Any) -> list[str]:
@@ -52,6 +53,7 @@ def test_groups_keep_the_order_and_each_its_own_verdict() -> None:
     groups = draw(PROMPTS)
     assert [g.prompt_id for g in groups] == [p.id for p in PROMPTS]
     assert [g.prompt_token_ids.tolist() for g in groups] == [[0], [1], [2]]
+    assert {g.temperature for g in groups} == {0.75}  # an odd one, to see that it is copied
     assert [g.rewards.tolist() for g in groups] == [[0.0] * 3, [1.0] * 3, [0.0] * 3]
     assert tokens_generated(groups) == 18
 

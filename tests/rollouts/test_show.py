@@ -54,6 +54,19 @@ def test_a_prompt_is_shown_with_question_golds_completions_and_verdicts(
     ]
 
 
+def test_fresh_rollouts_of_a_phase_are_shown_too(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (group,) = RolloutStore.open(run / "rollouts" / "train").groups()
+    for name in ("train", "validation/A"):
+        RolloutStore(run / "phases" / "001" / "rollouts" / name, {}).write(0, [group], Cost())
+    show(run, PROMPT.id)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" · ")[0] for line in lines if "mean reward" in line] == [
+        "phases/001/train", "phases/001/validation/A", "train"
+    ]
+
+
 def test_an_unknown_prompt_and_a_run_without_rollouts_are_said_plainly(
     run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from cropi.contracts import Sampling
-from cropi.rollouts.offline import roll_out
+from cropi.rollouts.sharding import roll_out
 from cropi.rollouts.store import RolloutStore
 from cropi.runtime.errors import DataError
+from cropi.runtime.files import read_json, write_json
 from cropi.types import Cost, Group, Prompt, Trajectory, Verdict
 
 
-def group(name: str, rewards: Sequence[float | None]) -> Group:
+def group(name: str, rewards: Sequence[float | None], temperature: float = 1.0) -> Group:
     random = np.random.default_rng(len(name))
     return Group(name, np.array([5, 6, 7], np.int32), tuple(
         Trajectory(
@@ -28,12 +29,13 @@ def group(name: str, rewards: Sequence[float | None]) -> Group:
             verdict=None if reward == -1 else Verdict(reward, "ok", "numeric", str(i)),
         )
         for i, reward in enumerate(rewards)
-    ))
+    ), temperature)
 
 
 def same(one: Group, other: Group) -> bool:
     return (
         one.prompt_id == other.prompt_id
+        and one.temperature == other.temperature
         and one.prompt_token_ids.tolist() == other.prompt_token_ids.tolist()
         and all(
             a.token_ids.tolist() == b.token_ids.tolist()
@@ -45,7 +47,9 @@ def same(one: Group, other: Group) -> bool:
 
 
 def test_groups_come_back_bit_for_bit(tmp_path: Path) -> None:
-    groups = [group("a", [1.0, 0.0, None]), group("bb", [-1]), group("ccc", [0.5, 0.5])]
+    groups = [
+        group("a", [1.0, 0.0, None], 0.7), group("bb", [-1]), group("ccc", [0.5, 0.5], 0.0)
+    ]
     store = RolloutStore(tmp_path, {"policy": "x"})
     store.write(0, groups[:2], Cost.of("offline_rollout", seconds=1.5))
     store.write(1, groups[2:], Cost.of("offline_rollout", seconds=2.0, graded=2))
@@ -70,24 +74,33 @@ def test_another_identity_is_refused_with_the_difference(tmp_path: Path) -> None
         RolloutStore(tmp_path, {"policy": "x", "samples": 4})
 
 
+def test_a_store_without_temperatures_is_refused_in_plain_words(tmp_path: Path) -> None:
+    RolloutStore(tmp_path, {"policy": "x"}).write(0, [group("a", [1.0])], Cost())
+    write_json(tmp_path / "index.json", read_json(tmp_path / "index.json") | {"schema_version": 1})
+    with pytest.raises(DataError, match=r"schema version 1, this cropi reads 2; move .* away"):
+        RolloutStore(tmp_path, {"policy": "x"})
+
+
 class Draws:
     """Stands in for generator and verifier; can be stopped in the middle."""
 
     def __init__(self, stop_after: int = 99) -> None:
         self.calls: list[list[str]] = []
+        self.streams: set[Any] = set()
         self.stop_after = stop_after
 
     def __call__(self, policy: Any, prompts: Sequence[Prompt], **kwargs: Any) -> list[Group]:
         if len(self.calls) == self.stop_after:
             raise KeyboardInterrupt
         self.calls.append([p.id for p in prompts])
+        self.streams.add(kwargs["stream"])
         return [group(p.id, [1.0] * kwargs["samples"]) for p in prompts]
 
 
 def draw(folder: Path, draws: Draws, prompts: Sequence[Prompt]) -> dict[str, Group]:
     return roll_out(
         None, prompts, samples=2, sampling=Sampling(), shard_prompts=2, rollouts=draws,  # type: ignore[arg-type]
-        store=RolloutStore(folder, {"policy": "x"}),
+        stream=("fresh", 3), purpose="selection", store=RolloutStore(folder, {"policy": "x"}),
     )
 
 
@@ -104,7 +117,11 @@ def test_a_stopped_rollout_draws_only_the_missing_shards(
     rest = Draws()
     groups = draw(tmp_path, rest, prompts)
     assert rest.calls == [[prompts[4].id]]
+    assert rest.streams == {("fresh", 3)}
     assert list(groups) == [p.id for p in prompts]
+    amounts = RolloutStore(tmp_path, {"policy": "x"}).cost.amounts
+    assert list(amounts) == ["selection"]
+    assert amounts["selection"]["graded"] == 10
 
 
 def test_a_damaged_shard_is_drawn_again_and_the_half_written_one_ignored(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+from safetensors.torch import load_file
 from tiny_training import FakeRollouts, Run, prompts, tiny_policy
 
 from cropi.contracts import Sampling, StepResult, Trainer
@@ -66,6 +67,22 @@ def test_a_resumed_run_is_the_same_run(
     assert weights(policy) != weights(tiny_policy(dtype))
     assert parts.metrics() == whole.metrics()
     assert parts.rollouts.calls == whole.rollouts.calls
+
+
+def test_the_second_moment_is_there_after_a_step_and_after_a_resume(tmp_path: Path) -> None:
+    policy, run, one = tiny_policy(), Run(), trainer(adam_beta2=0.9)
+    assert one.second_moment(policy) is None
+    one.train(policy, run.selection(), run.context(0, 2))
+    one.save(tmp_path, policy)
+    two = trainer(adam_beta2=0.9)
+    two.load(tmp_path, policy)
+    raw = load_file(tmp_path / "trainer.safetensors")
+    for moments in (one.second_moment(policy), two.second_moment(policy)):
+        assert moments is not None
+        assert list(moments) == [name for name, _ in policy.trainable()]
+        for name, moment in moments.items():
+            torch.testing.assert_close(moment, raw[f"exp_avg_sq/{name}"] / (1 - 0.9**2))
+        assert any(moment.max() > 0 for moment in moments.values())
 
 
 def test_a_checkpoint_written_from_after_step_can_be_resumed(tmp_path: Path) -> None:

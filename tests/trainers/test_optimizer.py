@@ -106,6 +106,43 @@ def test_state_is_mapped_by_name(dtype: torch.dtype) -> None:
     assert all(torch.equal(made[name], twin[name]) for name in made)
 
 
+def test_the_second_moment_is_adam_s_without_bias_and_by_name() -> None:
+    made, twin = weights(), weights()
+    adam = optimizer(made)
+    assert adam.second_moment() is None
+    theirs = torch.optim.AdamW(twin.values(), lr=0.01, weight_decay=0.0)
+    for size in (1.0, -3.0):
+        push(made, adam, size)
+        adam.step(0.01, None)
+        for weight in twin.values():
+            weight.grad = torch.full_like(weight, size)
+        theirs.step()
+    found = adam.second_moment()
+    assert found is not None
+    for name, weight in twin.items():
+        torch.testing.assert_close(
+            found[name], theirs.state[weight]["exp_avg_sq"] / (1 - 0.999**2), rtol=1e-6, atol=0
+        )
+    # By hand: (0.999 · 0.001 · 1² + 0.001 · 3²) / (1 − 0.999²), between the two squares.
+    assert found["second.bias"].tolist() == pytest.approx([0.009999 / 0.001999] * 5)
+
+
+def test_the_second_moment_of_narrow_weights_is_float32_and_survives_a_resume() -> None:
+    # The bias gets no gradient: it stays at 0, so that every parameter has a moment.
+    made = weights(torch.bfloat16)
+    adam = optimizer(made)
+    made["first.weight"].grad = torch.full_like(made["first.weight"], 0.5)
+    adam.collect()
+    adam.step(0.1, None)
+    resumed = optimizer(weights(torch.bfloat16))
+    resumed.load(adam.state())
+    for each in (adam.second_moment(), resumed.second_moment()):
+        assert each is not None
+        assert {moment.dtype for moment in each.values()} == {torch.float32}
+        assert each["first.weight"].flatten().tolist() == pytest.approx([0.25] * 6)
+        assert each["second.bias"].tolist() == [0.0] * 5
+
+
 def test_foreign_state_is_refused() -> None:
     adam = optimizer(weights())
     with pytest.raises(CropiError, match="third"):
