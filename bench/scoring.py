@@ -6,7 +6,7 @@ One JSON object a line. ``ratio_to_bare`` is median over median of CPU seconds, 
 bare pass strictly interleaved in this process on the same tokens (K responses of the given length
 to one prompt, random weights, float32). ``peak_mb`` is the peak resident memory above that of the
 loaded model. ``traker`` rows are the usual recipe: the whole gradient, then traker's
-BasicProjector (pip install traker --no-deps), of which a few output numbers are timed and scaled up.
+BasicProjector (pip install traker --no-deps); a few output numbers are timed and scaled up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,15 +43,13 @@ from cropi.runtime.parts import build
 from cropi.types import Group, Trajectory, Verdict
 
 SHAPES = {
-    "tiny": dict(hidden_size=64, intermediate_size=192, num_hidden_layers=2,
-                 num_attention_heads=4, num_key_value_heads=4, vocab_size=24),
-    "5M": dict(hidden_size=256, intermediate_size=704, num_hidden_layers=6,
-               num_attention_heads=4, num_key_value_heads=2, vocab_size=4096),
-    "30M": dict(hidden_size=512, intermediate_size=1408, num_hidden_layers=9,
-                num_attention_heads=8, num_key_value_heads=4, vocab_size=8192),
-    "135M": dict(hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
-                 num_attention_heads=9, num_key_value_heads=3, vocab_size=49152),
-}  # fmt: skip
+    "tiny": (64, 192, 2, 4, 4, 24),
+    "5M": (256, 704, 6, 4, 2, 4096),
+    "30M": (512, 1408, 9, 8, 4, 8192),
+    "135M": (576, 1536, 30, 9, 3, 49152),
+}
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers",
+         "num_attention_heads", "num_key_value_heads", "vocab_size")  # fmt: skip
 ENGINES: dict[str, type[Engine]] = {"fast": Fast, "reference": Reference}
 PROJECTORS = {
     "fast": ["columns", "row_groups", "kronecker", "sparse", "exact"],
@@ -116,7 +113,8 @@ def _policy(name: str) -> Policy:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
-    config = Qwen2Config(**SHAPES[name], tie_word_embeddings=True, pad_token_id=None)
+    sizes = dict(zip(SIZES, SHAPES[name], strict=True))
+    config = Qwen2Config(**sizes, tie_word_embeddings=True, pad_token_id=None)
     model = Qwen2ForCausalLM(config).eval()
     template = PromptTemplate(chat=False)
     return Policy(name, model, None, template, (1,), 0)  # type: ignore[arg-type]

@@ -212,9 +212,10 @@ class SelectionContext:
     folder: Path | None = None  # of the phase, for what must survive a kill; None: memory only
     source: PolicySource | None = None  # how another process gets this policy
     workers: int = 1  # processes to score with
+    # Progress of a long piece of work: ``with stage("scoring", 300) as advance: advance(1, "")``.
     stage: Callable[[str, int], AbstractContextManager[Callable[[int, str], None]]] = (
         lambda title, total: nullcontext(lambda done, note: None)
-    )  # progress of a long piece of work: ``with stage("scoring", 300) as advance: advance(1, "")``
+    )
     spend: Callable[[Cost], None] = lambda cost: None  # report tokens; seconds are timed outside
 
 

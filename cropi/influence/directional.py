@@ -42,7 +42,9 @@ class Directional(Engine):
 
     step: Step = 0.01
 
-    def collector(self, policy: Policy, projection: Projection) -> AbstractContextManager[Collector]:
+    def collector(
+        self, policy: Policy, projection: Projection
+    ) -> AbstractContextManager[Collector]:
         return Reference(prefix=self.prefix, batch_tokens=self.batch_tokens).collector(
             policy, projection
         )

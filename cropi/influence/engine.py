@@ -67,7 +67,9 @@ class Engine(Part, ABC):
     batch_tokens: PositiveInt = 2048
 
     @abstractmethod
-    def collector(self, policy: Policy, projection: Projection) -> AbstractContextManager[Collector]:
+    def collector(
+        self, policy: Policy, projection: Projection
+    ) -> AbstractContextManager[Collector]:
         """Hooks in place while the context is open; policy and gradients are as before after."""
 
     def prompts_a_pass(self, policy: Policy, projection: Projection) -> int:

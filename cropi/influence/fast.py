@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cropi.influence.engine import Collector, Engine, shapes_of
+from cropi.influence.engine import Collector, Engine
 from cropi.influence.layers import Rule, rule_for
 from cropi.influence.layout import Layout
 from cropi.policies.policy import Policy

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 from cropi.contracts import SelectionContext
 from cropi.influence.candidates import Candidates
 from cropi.influence.precondition import Precondition, mean_square, scale_of
-from cropi.influence.rulers import Rows, dots_and_norms, mean_row
-from cropi.influence.scoring import COLUMNS, Place, Recipe, fill, mean_direction
+from cropi.influence.rulers import BLOCK_BYTES, dots_and_norms, mean_row
+from cropi.influence.scoring import COLUMNS, Place, Recipe, fill, mean_direction, one_by_one
 from cropi.influence.store import GradientStore
 from cropi.projectors.none import NoProjection
 from cropi.projectors.projection import Projection
@@ -33,7 +33,6 @@ from cropi.runtime.errors import CropiError
 from cropi.runtime.files import write_atomically
 from cropi.types import Cost, FloatArray, Group
 
-BLOCK_BYTES = 256 * 2**20
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +48,7 @@ class Influences:
     norms: FloatArray
     lengths: FloatArray
     columns: Mapping[str, FloatArray]
-    rows: Rows | None = None
+    rows: GradientStore | None = None
     directions: npt.NDArray[np.float32] | None = None
 
 
@@ -114,12 +113,12 @@ class Measuring:
             means.append(mean_row(rows, normalised=self.normalise_validation))
         directions = np.stack(means)
         rows = self._rows("train", candidates, projection)
-        dots, norms = dots_and_norms(rows, directions, max_bytes=BLOCK_BYTES)
+        dots, norms = dots_and_norms(rows, directions)
         lengths = np.linalg.norm(directions.astype(np.float64), axis=1)
         columns = {name: rows.column(name) for name in COLUMNS}
         return Influences(dots, norms, lengths, columns, rows, directions)
 
-    def rows_of(self, candidates: Candidates) -> Rows:
+    def rows_of(self, candidates: Candidates) -> GradientStore:
         """The candidates' projected gradients alone."""
         return self._rows("train", candidates, self.recipe.projection(self.context.policy))
 
@@ -155,7 +154,7 @@ class Measuring:
             rows = self._rows("train", candidates, self.recipe.projection(self.context.policy))
         finally:
             self.recipe = recipe
-        values = rows.rows(np.arange(len(candidates.ready))).astype(np.float64)
+        values = np.concatenate([block for _, _, block in rows.blocks(BLOCK_BYTES)]).astype(float)
         lengths = directions.double().norm(dim=1).cpu().numpy()
         columns = {name: rows.column(name) for name in COLUMNS}
         return Influences(values[:, :-1], np.sqrt(values[:, -1]), lengths, columns)

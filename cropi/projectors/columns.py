@@ -38,7 +38,8 @@ class Columns(Projector):
         kept = Kept({name: r.size for name, r in restrictions.items()}, scales)
         sketch = sketch_of("fold", kept, self.k, self.seed, device)
         options = {"kind": "columns", **asdict(self)}
-        return checked(Sketched(parameters, restrictions, sketch, options), parameters, kept, device)
+        projection = Sketched(parameters, restrictions, sketch, options)
+        return checked(projection, parameters, kept, device)
 
 
 def columns_kept(keep: float, inputs: int) -> int:

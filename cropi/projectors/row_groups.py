@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -38,7 +39,8 @@ class RowGroups(Projector):
         kept = Kept({name: r.size for name, r in restrictions.items()}, scales)
         sketch = sketch_of("fold", kept, self.k, self.seed, device)
         options = {"kind": "row_groups", **asdict(self)}
-        return checked(Sketched(parameters, restrictions, sketch, options), parameters, kept, device)
+        projection = Sketched(parameters, restrictions, sketch, options)
+        return checked(projection, parameters, kept, device)
 
     def _blocks(self, parameter: ParameterShape, device: torch.device) -> kinds.RowGroups:
         rows, inputs = parameter.matrix
@@ -47,5 +49,5 @@ class RowGroups(Projector):
         return kinds.RowGroups(parameter, [
             (start, stop,
              sample(key_of(self.seed, f"columns {g}", parameter.name), inputs, count, device))
-            for g, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True))
+            for g, (start, stop) in enumerate(pairwise(bounds))
         ])  # fmt: skip

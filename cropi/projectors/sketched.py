@@ -90,11 +90,12 @@ def checked(
         projection.add(rows, parameter.name, restricted)
     ratio = math.sqrt(float(rows.double().square().sum()) / expected) if expected else 1.0
     # The length's spread is 1/√(2k): 0.1 is nine of them at 4096, and a fifth will do for less.
-    allowed = 0.1 if projection.dimension >= 4096 else min(0.9, 6.4 / math.sqrt(projection.dimension))
+    size = projection.dimension
+    allowed = 0.1 if size >= 4096 else min(0.9, 6.4 / math.sqrt(size))
     if not abs(ratio - 1.0) <= allowed:
         raise CropiError(
             f"projector: its trial failed: a vector's length was multiplied by {ratio:.3g} "
-            f"(1 ± {allowed:.2g} is right for {projection.dimension:,} numbers) on {device}; "
+            f"(1 ± {allowed:.2g} is right for {size:,} numbers) on {device}; "
             f"this torch build computes wrongly, or k is too small"
         )
     return projection

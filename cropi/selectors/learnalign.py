@@ -60,6 +60,6 @@ class LearnAlign(InfluenceSelector):
         return take_top(
             scores,
             budget,
-            lambda i: f"shared learnable direction {scores.values[i]:.4g}, pass rate {rates[i]:.2f}",
+            lambda i: f"shared direction {scores.values[i]:.4g}, pass rate {rates[i]:.2f}",
             empty="no prompt has a finite gradient; see the log for what was left out and why",
         )

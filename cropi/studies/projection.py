@@ -70,7 +70,7 @@ class ProjectionStudy(Study):
     projectors: dict[str, Projector]
     keep: list[Share] = Field(default_factory=lambda: [0.01, 0.1, 1.0])
     k: list[PositiveInt] = Field(default_factory=lambda: [4096, 32768])
-    precision: list[Precision] = Field(default_factory=lambda: ["float32"])
+    precision: list[Precision] = Field(default=["float32"])
     seeds: PositiveInt = 3
     at: Share = 0.1
     timed_prompts: PositiveInt = 4

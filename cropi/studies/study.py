@@ -56,7 +56,8 @@ def policy_of(run: Run, cache: Path, step: int | None) -> Policy:
 
 
 def stored_groups(run: Run, name: str) -> Iterator[Group]:
-    """The offline groups of ``train`` or ``validation/…``. Raises CropiError when there are none."""
+    """The offline groups of ``train`` or ``validation/…``. Raises CropiError when there are none.
+    """
     folder = run.folder / "rollouts" / name
     if not (folder / "index.json").exists():
         raise CropiError(
