@@ -19,10 +19,13 @@ QUESTIONS = {
     "verifier": "whether an answer is right",
     "model": "the policy that learns",
     "rollout": "how completions are drawn",
+    "projector": "how a gradient is made small",
+    "engine": "how gradients are computed",
     "selector": "which prompts are trained on next",
     "trainer": "how the policy learns",
     "evaluation": "how progress is measured",
     "tracker": "where metrics are mirrored",
+    "study": "questions about the method, asked of a run",
     "experiment": "presets of a whole experiment",
     "debug": "presets to try things quickly",
 }

@@ -25,8 +25,11 @@ from cropi.settings import Offline, Parts, Settings
 # Where a run is written, how it is shown and saved: none of it changes what comes out.
 NOT_SCIENCE = (
     "runs", "name", "cache", "progress", "tracker", "checkpoint_every", "keep_phase_policies",
-    "hydra",
+    "keep_gradients", "workers", "study", "hydra",
 )  # fmt: skip
+# Groups that a selector takes into its own node, as ${projector}. A selector that does not is the
+# same method whatever they say.
+BORROWED = ("projector", "engine")
 
 
 def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
@@ -41,7 +44,7 @@ def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
     problems = [
         f"{key}: nothing reads this key; the groups are {', '.join(kinds)}"
         for key in values
-        if key not in kinds and key not in roots
+        if key not in kinds and key not in roots and key != "study"
     ]
     settings = _settings(values, problems)
     built: dict[str, Any] = {}
@@ -50,23 +53,49 @@ def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
             problems.append(f"{group}: choose one with {group}=NAME; see `cropi list {group}`")
         else:
             built[group] = _try_build(values[group], kind, group, problems)
+    problems = [p for p in problems if not _is_borrowed(p, values)]
     if problems:
         raise ConfigError([_with_remedy(problem, values) for problem in problems])
+    for group in BORROWED:
+        del built[group]
     built["generator"] = built.pop("rollout")
     built["trackers"] = (built.pop("tracker"),)
     return settings, Parts(**built)
 
 
+def study_of(cfg: DictConfig) -> Any:
+    """The study that is asked for. Raises ConfigError with every mistake in it."""
+    from cropi.studies.study import Study
+
+    try:
+        return build(resolved(cfg)["study"], Study, "study")  # type: ignore[type-abstract]
+    except ConfigError as error:
+        values = {"study": resolved(cfg)["study"]}
+        raise ConfigError([_with_remedy(p, values) for p in error.problems]) from error
+
+
 def contracts() -> dict[str, type[Part]]:
     """Group name -> the contract its options fulfil."""
-    from cropi.contracts import Benchmark, Generator, Model, Selector, Tracker, Trainer, Verifier
+    from cropi.contracts import (
+        Benchmark,
+        Generator,
+        Model,
+        Projector,
+        Selector,
+        Tracker,
+        Trainer,
+        Verifier,
+    )
     from cropi.evaluation.evaluation import Evaluation
+    from cropi.influence.engine import Engine
 
     return {
         "benchmark": Benchmark,
         "verifier": Verifier,
         "model": Model,
         "rollout": Generator,
+        "projector": Projector,
+        "engine": Engine,
         "selector": Selector,
         "trainer": Trainer,
         "evaluation": Evaluation,
@@ -91,7 +120,10 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 def science(cfg: DictConfig) -> dict[str, Any]:
     """The resolved configuration without what cannot change a result."""
-    return {key: value for key, value in resolved(cfg).items() if key not in NOT_SCIENCE}
+    return {
+        key: value for key, value in resolved(cfg).items()
+        if key not in NOT_SCIENCE and key not in BORROWED
+    }  # fmt: skip
 
 
 def science_hash(cfg: DictConfig) -> str:
@@ -131,6 +163,15 @@ def _try_build(node: Any, kind: type[Part], key: str, problems: list[str]) -> An
     except ConfigError as error:
         problems += [problem.lstrip(".") for problem in error.problems]
         return None
+
+
+def _is_borrowed(problem: str, values: Mapping[str, Any]) -> bool:
+    """A mistake in ``projector.keep`` is found again in ``selector.projector.keep``: told once."""
+    return any(
+        problem.startswith(f"selector.{group}") and values["selector"].get(group) == values[group]
+        for group in BORROWED
+        if isinstance(values.get("selector"), Mapping) and group in values
+    )
 
 
 def _missing(key: str) -> str:

@@ -25,11 +25,12 @@ MANY_JOBS = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one job ended: a result, or the first line of what went wrong."""
+    """How one job ended: a run's result, a study's folder, or the first line of what went wrong."""
 
     overrides: Sequence[str]
     result: RunResult | None
     error: str = ""
+    study: Path | None = None
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -113,7 +114,7 @@ def _user_modules_are_importable() -> None:
 def _check(flags: Namespace) -> None:
     """Compose every job, and build its parts when it is going to run."""
     from cropi.composition import Composer
-    from cropi.configuration import assemble
+    from cropi.configuration import assemble, study_of
 
     composer = Composer(
         config_dir=Path(flags.config_dir) if flags.config_dir else None,
@@ -128,6 +129,8 @@ def _check(flags: Namespace) -> None:
     for job in jobs:
         try:
             assemble(job.config)
+            if job.config.get("study") is not None:
+                study_of(job.config)
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:
@@ -138,13 +141,15 @@ def _run(config: DictConfig) -> tuple[Outcome, Exception | None]:
     """Run one job. Whatever it raises ends this job only, and is told at once."""
     from hydra.core.hydra_config import HydraConfig
 
-    from cropi.run import run_experiment
+    from cropi.run import run_experiment, run_study
 
     hydra = HydraConfig.get()
     overrides = list(hydra.overrides.task)
+    choices = {str(k): v for k, v in hydra.runtime.choices.items()}
     try:
-        result = run_experiment(config, {str(k): v for k, v in hydra.runtime.choices.items()})
-        return Outcome(overrides, result), None
+        if config.get("study") is not None:
+            return Outcome(overrides, None, study=run_study(config, choices)), None
+        return Outcome(overrides, run_experiment(config, choices)), None
     except CropiError as error:
         tell(error)
         return Outcome(overrides, None, str(error).splitlines()[0]), error
@@ -175,7 +180,10 @@ def _whereabouts(config: DictConfig) -> str:
 
 def _sum_up(outcomes: Sequence[Outcome]) -> int:
     """The table of what finished, and how to repeat what failed; the exit code."""
-    failures = [outcome for outcome in outcomes if outcome.result is None]
+    failures = [outcome for outcome in outcomes if outcome.error]
+    studies = dict.fromkeys(o.study for o in outcomes if o.study is not None)
+    if studies:
+        print(*studies, sep="\n")
     folders = dict.fromkeys(o.result.folder for o in outcomes if o.result is not None)
     if folders:
         from cropi.reports.results import main as show_results

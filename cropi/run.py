@@ -62,6 +62,26 @@ def run_experiment(cfg: DictConfig, choices: Mapping[str, str] | None = None) ->
     return RunResult.read(folder)
 
 
+def run_study(cfg: DictConfig, choices: Mapping[str, str] | None = None) -> Path:
+    """Conduct ``cfg.study`` on the run it names, or on the run that ``cfg`` describes.
+
+    The latter is run first unless it is finished. Returns the folder of the answer.
+    """
+    from cropi.configuration import study_of
+    from cropi.reports.runs import read_run
+    from cropi.studies.study import Study
+
+    study: Study = study_of(cfg)
+    settings, _ = assemble(cfg)
+    folder = (
+        run_experiment(cfg, choices).folder if study.run is None
+        else Path(study.run).expanduser().absolute()
+    )  # fmt: skip
+    if not (folder / MANIFEST).exists():
+        raise CropiError(f"study.run={study.run}: is not the folder of a run")
+    return study.conduct(read_run(folder), settings.cache)
+
+
 def run_name(settings: Settings, choices: Mapping[str, str], digest: str) -> str:
     """``<name>-<hash>``; the name says benchmark, model, selector and seed for the reader only."""
     parts = [choices.get(group, "") for group in ("benchmark", "model", "selector")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,6 @@ from row_cases import ArrayRows, planted, unit
 from cropi.influence.inverse import Inverse, inverse_scores
 from cropi.influence.rulers import compared, dots_and_norms
 from cropi.types import FloatArray
-
-ITERATE = {"memory_mb": 0, "rank": 0}  # nothing fits, so no dense matrix
 
 
 def cosines(rows: np.ndarray, columns: int = 2) -> FloatArray:
@@ -44,59 +43,54 @@ def test_by_hand() -> None:
         np.testing.assert_allclose(solved.values[:, 0], [1 / 3, 1 / 3, 1 / 2], rtol=1e-4)
 
 
-@pytest.mark.parametrize(("count", "dimension"), [(300, 100), (100, 300), (1, 50), (50, 1)])
+@pytest.mark.parametrize(
+    ("count", "dimension"), [(300, 100), (300, 400), (100, 300), (1, 50), (50, 1)]
+)
 @pytest.mark.parametrize("mu", [0.1, 1.0, 10.0])
 def test_both_ways_are_the_dense_solution(count: int, dimension: int, mu: float) -> None:
     rows = planted(count, dimension, shared=min(8, dimension), share=0.8)
     targets = cosines(rows, columns=1 if count < 6 else 2)
     expected = oracle(rows, targets, mu)
-    everyone = np.ones(count, dtype=bool)
 
-    def solved(**options: float) -> Inverse:
-        return inverse_scores(ArrayRows(rows), everyone, targets, mu=mu, **options)  # type: ignore[arg-type]
+    def solved(**options: Any) -> Inverse:
+        everyone = np.ones(count, dtype=bool)
+        return inverse_scores(ArrayRows(rows), everyone, targets, mu=mu, **options)
 
     direct = solved()
     assert direct.iterations == 0
     assert error(direct.values, expected) < 1e-10
     assert direct.residual < 1e-10
-    plain, sketched = solved(memory_mb=0), solved_with_sketch(rows, targets, mu)
-    for found in (plain, sketched):
-        assert found.iterations > 0
-        assert error(found.values, expected) <= found.residual < 1e-4
+    for megabytes in (0, 1):  # without and, where the pool is beyond 1 MB, with a sketch
+        found = solved(memory_mb=megabytes)
+        assert (found.iterations > 0) == (megabytes == 0 or count > 256)
+        assert error(found.values, expected) <= max(found.residual, 1e-12)
+        assert found.residual < 1e-4
     exact = solved(memory_mb=0, tolerance=1e-10, max_iterations=1000)
     assert error(exact.values, expected) < 1e-9
-
-
-def solved_with_sketch(
-    rows: np.ndarray, targets: FloatArray, mu: float, **options: int
-) -> Inverse:
-    """Conjugate gradients although the matrix is small: the memory is just short of it."""
-    everyone = np.ones(len(rows), dtype=bool)
-    megabytes = 2 * len(rows) ** 2 * 8 / 2**20
-    return inverse_scores(
-        ArrayRows(rows), everyone, targets, mu=mu, memory_mb=megabytes * 0.999, **options  # type: ignore[arg-type]
-    )
 
 
 def test_the_sketch_saves_iterations() -> None:
     rows = planted(400, 300, shared=30, share=0.95)
     targets = cosines(rows)
-    with_sketch = solved_with_sketch(rows, targets, 1.0, rank=60)
-    without = solved_with_sketch(rows, targets, 1.0, rank=0)
+    everyone = np.ones(400, dtype=bool)
+    with_sketch, without = (
+        inverse_scores(ArrayRows(rows), everyone, targets, memory_mb=1, rank=rank)
+        for rank in (60, 0)
+    )
     assert with_sketch.iterations < 0.6 * without.iterations
     assert error(with_sketch.values, without.values) < 2e-4
 
 
 def test_equal_rows_and_a_full_sketch() -> None:
-    rows = np.repeat(planted(5, 40, shared=2, share=0.5), 20, axis=0)  # rank 5
-    targets = cosines(rows)
-    found = solved_with_sketch(rows, targets, 1.0, rank=40)
+    rows = np.repeat(planted(5, 40, shared=2, share=0.5), 60, axis=0)  # of rank 5
+    targets = cosines(rows, columns=1)
+    found = inverse_scores(ArrayRows(rows), np.ones(300, dtype=bool), targets, memory_mb=1)
     assert error(found.values, oracle(rows, targets, 1.0)) < 1e-4
     assert found.iterations <= 3
 
 
 @pytest.mark.parametrize("options", [{}, {"memory_mb": 0}])
-def test_rows_left_out_are_as_if_absent(options: dict[str, int]) -> None:
+def test_rows_left_out_are_as_if_absent(options: dict[str, Any]) -> None:
     rows = planted(60, 30, shared=4, share=0.8)
     targets = cosines(rows)
     expected = oracle(rows, targets, 1.0)
@@ -109,7 +103,7 @@ def test_rows_left_out_are_as_if_absent(options: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"memory_mb": 0}])
-def test_a_column_of_zeros_is_solved_by_zeros(options: dict[str, int]) -> None:
+def test_a_column_of_zeros_is_solved_by_zeros(options: dict[str, Any]) -> None:
     rows = planted(40, 30, shared=4, share=0.8)
     targets = cosines(rows)
     targets[:, 0] = 0.0
