@@ -5,7 +5,7 @@ VENV ?= .venv
 TORCH ?= cpu
 RUNS ?= runs/demo
 DEMO_SEEDS ?= 0
-DEMO_METHODS ?= full,random,learnability
+DEMO_METHODS ?= full,random,learnability,cropi
 DEMO_OVERRIDES ?=
 BIN := $(VENV)/bin
 

@@ -223,9 +223,9 @@ class Selector(Part, ABC):
     """Which prompts next? ``score`` says how useful each is, ``select`` takes the best.
 
     What ``needs`` returns is checked before anything heavy runs, and provided before the first
-    ``score``: a selector that needs no rollouts is charged for none. The policy is always there, for selectors
-    that compute gradients. ``refresh: once`` keeps the first phase's selection. Only ``observe``
-    may change what ``state_dict`` returns.
+    ``score``: a selector that needs no rollouts is charged for none. The policy is always there,
+    for selectors that compute gradients. ``refresh: once`` keeps the first phase's selection. Only
+    ``observe`` may change what ``state_dict`` returns.
     """
 
     requires: ClassVar[frozenset[Requirement]] = frozenset()

@@ -116,7 +116,11 @@ def facts(folder: Path) -> dict[str, Any]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
-    import cropi.experiment  # noqa: F401 - imported once, before the forks
+    # What every child would import is imported once, before the forks.
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: F401
+
+    import cropi.configuration
+    import cropi.experiment  # noqa: F401
 
     torch.set_num_threads(1)
     return tmp_path_factory.mktemp("cache")

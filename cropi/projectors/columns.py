@@ -13,9 +13,10 @@ from pydantic import Field
 from cropi.contracts import PositiveInt, Projector, Share
 from cropi.projectors import restrictions as kinds
 from cropi.projectors.hashing import key_of, sample
-from cropi.projectors.projection import ParameterShape, Projection
-from cropi.projectors.sketched import Sketched, checked, sketch_of
-from cropi.projectors.sketches import Kept
+from cropi.projectors.projection import ParameterShape, Projection, Restriction
+from cropi.projectors.self_test import checked
+from cropi.projectors.sketched import Sketched
+from cropi.projectors.sketches import Fold, Kept, sketch_of
 from cropi.runtime.parts import part
 
 
@@ -28,18 +29,22 @@ class Columns(Projector):
     seed: Annotated[int, Field(ge=0)] = 0
 
     def bind(self, parameters: Sequence[ParameterShape], device: torch.device) -> Projection:
-        restrictions, scales = {}, {}
+        restrictions: dict[str, Restriction] = {}
+        scales = {}
         for parameter in parameters:
             inputs = parameter.matrix[1]
             count = columns_kept(self.keep, inputs)
-            columns = sample(key_of(self.seed, "columns", parameter.name), inputs, count, device)
-            restrictions[parameter.name] = kinds.Columns(parameter, columns)
+            key = key_of(self.seed, "columns", parameter.name)
+            restrictions[parameter.name] = (
+                kinds.Columns(parameter, sample(key, inputs, count, device)) if count < inputs
+                else kinds.Everything(parameter)
+            )  # fmt: skip
             scales[parameter.name] = math.sqrt(inputs / count)
         kept = Kept({name: r.size for name, r in restrictions.items()}, scales)
-        sketch = sketch_of("fold", kept, self.k, self.seed, device)
+        sketch = sketch_of(kept, self.k, lambda: Fold(kept, self.k, self.seed, device))
         options = {"kind": "columns", **asdict(self)}
-        projection = Sketched(parameters, restrictions, sketch, options)
-        return checked(projection, parameters, kept, device)
+        projection = Sketched(parameters, restrictions, kept, sketch, options)
+        return checked(projection, parameters, device)
 
 
 def columns_kept(keep: float, inputs: int) -> int:

@@ -14,9 +14,10 @@ from torch import Tensor
 from cropi.contracts import PositiveInt, Projector
 from cropi.projectors.hashing import key_of, signs
 from cropi.projectors.projection import ParameterShape, Projection
-from cropi.projectors.restrictions import TwoSided
+from cropi.projectors.self_test import checked
 from cropi.projectors.sketched import Sketched
 from cropi.projectors.sketches import Concatenate, Kept
+from cropi.projectors.two_sided import TwoSided
 from cropi.runtime.parts import part
 
 
@@ -43,7 +44,8 @@ class Kronecker(Projector):
             {name: r.size for name, r in restrictions.items()}, dict.fromkeys(restrictions, 1.0)
         )
         options = {"kind": "kronecker", **asdict(self)}
-        return Sketched(parameters, restrictions, Concatenate(kept), options)
+        projection = Sketched(parameters, restrictions, kept, Concatenate(kept), options)
+        return checked(projection, parameters, device)
 
     def _side(
         self, purpose: str, name: str, small: int, large: int, device: torch.device

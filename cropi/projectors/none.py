@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cropi.contracts import Projector
+from cropi.projectors.fingerprint import fingerprint
 from cropi.projectors.projection import ParameterShape, Projection, Restriction
 from cropi.projectors.restrictions import Everything
 from cropi.runtime.parts import part
@@ -31,11 +32,7 @@ class Whole(Projection):
         for parameter in parameters:
             self.starts[parameter.name] = self.dimension
             self.dimension += parameter.numel
-        self.fingerprint = {
-            "kind": "none",
-            "dimension": self.dimension,
-            "parameters": [[p.name, list(p.shape)] for p in parameters],
-        }
+        self.fingerprint = fingerprint({"kind": "none"}, self.dimension, parameters, in_order=True)
 
     def restriction(self, name: str) -> Restriction:
         return self.restrictions[name]

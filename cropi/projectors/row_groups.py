@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -15,9 +14,10 @@ from cropi.contracts import PositiveInt, Projector, Share
 from cropi.projectors import restrictions as kinds
 from cropi.projectors.columns import columns_kept
 from cropi.projectors.hashing import key_of, sample
-from cropi.projectors.projection import ParameterShape, Projection
-from cropi.projectors.sketched import Sketched, checked, sketch_of
-from cropi.projectors.sketches import Kept
+from cropi.projectors.projection import ParameterShape, Projection, Restriction
+from cropi.projectors.self_test import checked
+from cropi.projectors.sketched import Sketched
+from cropi.projectors.sketches import Fold, Kept, sketch_of
 from cropi.runtime.parts import part
 
 
@@ -33,21 +33,26 @@ class RowGroups(Projector):
     def bind(self, parameters: Sequence[ParameterShape], device: torch.device) -> Projection:
         restrictions, scales = {}, {}
         for parameter in parameters:
-            restrictions[parameter.name] = self._blocks(parameter, device)
             inputs = parameter.matrix[1]
-            scales[parameter.name] = math.sqrt(inputs / columns_kept(self.keep, inputs))
+            count = columns_kept(self.keep, inputs)
+            restrictions[parameter.name] = self._restriction(parameter, count, device)
+            scales[parameter.name] = math.sqrt(inputs / count)
         kept = Kept({name: r.size for name, r in restrictions.items()}, scales)
-        sketch = sketch_of("fold", kept, self.k, self.seed, device)
+        sketch = sketch_of(kept, self.k, lambda: Fold(kept, self.k, self.seed, device))
         options = {"kind": "row_groups", **asdict(self)}
-        projection = Sketched(parameters, restrictions, sketch, options)
-        return checked(projection, parameters, kept, device)
+        projection = Sketched(parameters, restrictions, kept, sketch, options)
+        return checked(projection, parameters, device)
 
-    def _blocks(self, parameter: ParameterShape, device: torch.device) -> kinds.RowGroups:
+    def _restriction(
+        self, parameter: ParameterShape, count: int, device: torch.device
+    ) -> Restriction:
         rows, inputs = parameter.matrix
-        count, groups = columns_kept(self.keep, inputs), min(self.groups, rows)
-        bounds = [rows * g // groups for g in range(groups + 1)]
-        return kinds.RowGroups(parameter, [
-            (start, stop,
-             sample(key_of(self.seed, f"columns {g}", parameter.name), inputs, count, device))
-            for g, (start, stop) in enumerate(pairwise(bounds))
-        ])  # fmt: skip
+        if count == inputs:
+            return kinds.Everything(parameter)
+        groups = min(self.groups, rows)
+        keys = [key_of(self.seed, f"columns {g}", parameter.name) for g in range(groups)]
+        return kinds.RowGroups(
+            parameter,
+            bounds=[rows * g // groups for g in range(groups + 1)],
+            columns=[sample(key, inputs, count, device) for key in keys],
+        )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from cropi.projectors.hashing import buckets, hashed, key_of, signs
+from cropi.projectors.hashing import buckets, key_of, signs
+from cropi.runtime.errors import CropiError
 
-Kind = Literal["fold", "count", "rademacher", "gaussian"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,28 @@ class Sketch(ABC):
     """Linear; ``values`` [B, size] come in the rows' type."""
 
     dimension: int
+    tried: int | None = None  # numbers of a parameter that a trial may go over; None: all
 
     @abstractmethod
     def add(self, rows: Tensor, name: str, values: Tensor) -> None: ...
+
+
+def sketch_of(kept: Kept, k: int, made: Callable[[], Sketch]) -> Sketch:
+    """The sketch, or none where k numbers are enough for what is kept.
+
+    Then every kept number has a place of its own and the dimension is their count.
+    """
+    if kept.total == 0:
+        raise CropiError("the projector keeps no coordinate at all; raise projector.keep")
+    if kept.total <= k:
+        _say(f"projector: the {kept.total:,} numbers kept need no sketch to k={k:,}")
+        return Concatenate(kept)
+    return made()
+
+
+@cache
+def _say(line: str) -> None:
+    log.info(line)
 
 
 class Concatenate(Sketch):
@@ -82,69 +102,34 @@ class Fold(Sketch):
 
 
 class Count(Sketch):
-    """A count sketch: every kept number goes to a random bucket with a random sign."""
+    """A count sketch: every kept number goes to a random bucket with a random sign.
 
-    def __init__(self, kept: Kept, k: int, seed: int, device: torch.device) -> None:
-        self.dimension = k
-        self.weights, self.buckets = {}, {}
-        self.orders: dict[str, tuple[Tensor, Tensor]] = {}
-        for name, size in kept.sizes.items():
-            weights = signs(key_of(seed, "sign", name), size, device)
-            self.weights[name] = weights.mul_(kept.scales[name])
-            self.buckets[name] = buckets(key_of(seed, "bucket", name), size, k, device)
-
-    def add(self, rows: Tensor, name: str, values: Tensor) -> None:
-        signed = values * self.weights[name].to(values.dtype)
-        if not signed.is_cuda:
-            rows.index_add_(1, self.buckets[name], signed)
-            return
-        # index_add_ on CUDA adds in any order (pytorch#56521): sort once, then sum segments.
-        if name not in self.orders:
-            order = torch.argsort(self.buckets[name], stable=True)
-            counts = torch.bincount(self.buckets[name], minlength=self.dimension)
-            self.orders[name] = (order, counts)
-        order, counts = self.orders[name]
-        sums = torch.segment_reduce(signed.T[order].contiguous(), "sum", lengths=counts, axis=0)
-        rows += sums.T
-
-
-class Dense(Sketch):
-    """Every kept number to every bucket, with a hashed sign or normal number; made as needed.
-
-    ``chunk_mb`` bounds the part of the matrix that exists at a time.
+    The table holds 2 · bucket + (1 where the sign is minus). ``any_order``: additions may come in
+    any order, as on CUDA (pytorch#56521), so they are additions of whole numbers, which give the
+    same bits in every order: multiples of a unit as small as sums below 2^62 allow.
     """
 
-    def __init__(self, kept: Kept, k: int, seed: int, kind: str, chunk_mb: int) -> None:
+    def __init__(
+        self, kept: Kept, k: int, seed: int, device: torch.device, any_order: bool | None = None
+    ) -> None:
         self.dimension = k
-        self.keys = {name: key_of(seed, kind, name) for name in kept.sizes}
-        self.scales = {name: scale / math.sqrt(k) for name, scale in kept.scales.items()}
-        self.entries = _signs_of if kind == "rademacher" else _normals_of
-        self.chunk = max(1, chunk_mb * 2**20 // (16 * k))
+        self.scales = kept.scales
+        self.any_order = device.type != "cpu" if any_order is None else any_order
+        self.places = {
+            name: buckets(key_of(seed, "bucket", name), size, 2 * k, device)
+            for name, size in kept.sizes.items()
+        }
 
     def add(self, rows: Tensor, name: str, values: Tensor) -> None:
-        for start in range(0, values.shape[1], self.chunk):
-            part = values[:, start : start + self.chunk] * self.scales[name]
-            matrix = self.entries(self.keys[name], start, part.shape[1], self.dimension, part)
-            rows += torch.matmul(part, matrix)
-
-
-def _signs_of(key: int, start: int, count: int, k: int, like: Tensor) -> Tensor:
-    """[count, k] of ±1, a bit each: number j's sign for bucket o is bit o mod 64 of a hash."""
-    words = -(-k // 64)
-    index = torch.arange(start * words, (start + count) * words, device=like.device)
-    raw = hashed(key, index).view(torch.uint8).reshape(count, words * 8, 1)
-    masks = torch.tensor([1 << b for b in range(8)], dtype=torch.uint8, device=like.device)
-    bits = ((raw & masks) != 0).reshape(count, words * 64)[:, :k]
-    return bits.to(like.dtype).mul_(2.0).sub_(1.0)
-
-
-def _normals_of(key: int, start: int, count: int, k: int, like: Tensor) -> Tensor:
-    """[count, k] of standard normals, two of a hash's 32-bit halves by Box and Muller's formula."""
-    pairs = -(-k // 2)
-    index = torch.arange(start * pairs, (start + count) * pairs, device=like.device)
-    mixed = hashed(key, index)
-    first = ((mixed & 0xFFFFFFFF).double() + 0.5) / 2.0**32
-    second = (((mixed >> 32) & 0xFFFFFFFF).double() + 0.5) / 2.0**32
-    radius, angle = torch.sqrt(-2.0 * torch.log(first)), 2.0 * math.pi * second
-    both = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)
-    return both.to(like.dtype).reshape(count, pairs * 2)[:, :k]
+        scale, place = self.scales[name], self.places[name]
+        signed = values * (place & 1).to(values.dtype).mul_(-2.0 * scale).add_(scale)
+        bucket = place >> 1
+        if self.any_order:
+            largest = signed.abs().amax(dim=1, keepdim=True).double()
+            unit = largest * (signed.shape[1] * 2.0**-62)
+            whole = (signed / unit).to(torch.int64)
+            sums = torch.zeros(rows.shape, dtype=torch.int64, device=rows.device)
+            rows += (sums.index_add_(1, bucket, whole) * unit).to(rows.dtype)
+        else:  # one prompt at a time: index_add_ along a matrix's rows is many times slower
+            for row, own in zip(rows, signed, strict=True):
+                row.index_add_(0, bucket, own)

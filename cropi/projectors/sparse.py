@@ -14,8 +14,9 @@ from cropi.contracts import PositiveInt, Projector, Share
 from cropi.projectors.hashing import chosen, key_of
 from cropi.projectors.projection import ParameterShape, Projection, Restriction
 from cropi.projectors.restrictions import Coordinates, Everything, First
-from cropi.projectors.sketched import Precision, Sketched, checked, sketch_of
-from cropi.projectors.sketches import Kept
+from cropi.projectors.self_test import checked
+from cropi.projectors.sketched import Precision, Sketched
+from cropi.projectors.sketches import Count, Fold, Kept, sketch_of
 from cropi.runtime.parts import part
 
 
@@ -41,10 +42,13 @@ class Sparse(Projector):
             {name: r.size for name, r in restrictions.items()},
             dict.fromkeys(restrictions, scale),
         )
-        sketch = sketch_of(self.sketch, kept, self.k, self.seed, device)
-        options = {"kind": "sparse", **asdict(self)}
-        projection = Sketched(parameters, restrictions, sketch, options, self.precision)
-        return checked(projection, parameters, kept, device)
+        kind = {"fold": Fold, "count": Count}[self.sketch]
+        sketch = sketch_of(kept, self.k, lambda: kind(kept, self.k, self.seed, device))
+        projection = Sketched(
+            parameters, restrictions, kept, sketch, {"kind": "sparse", **asdict(self)},
+            precision=self.precision, in_order=self.first_coordinates is not None,
+        )  # fmt: skip
+        return checked(projection, parameters, device)
 
     def restrictions(
         self, parameters: Sequence[ParameterShape], device: torch.device
@@ -59,9 +63,7 @@ class Sparse(Projector):
         return {p.name: uniform(p, self.keep, self.seed, device) for p in parameters}
 
 
-def uniform(
-    parameter: ParameterShape, keep: float, seed: int, device: torch.device
-) -> Restriction:
+def uniform(parameter: ParameterShape, keep: float, seed: int, device: torch.device) -> Restriction:
     """Each coordinate with probability ``keep``, by a hash of (seed, name, flat index)."""
     if keep == 1.0:
         return Everything(parameter)

@@ -39,10 +39,10 @@ def table(result: Mapping[str, Any]) -> str:
             f"| two halves of the trajectories, exact | | | | {_interval(ceiling['spearman'])} "
             f"| {_interval(ceiling['precision_at'])} |"
         )
-    lines += ["", "| projector | keep | CPU seconds a prompt | of forward and backward |",
-              "|---|---|---|---|"]  # fmt: skip
+    lines += ["", "| projector | keep | engine | CPU seconds a prompt | of forward and backward |",
+              "|---|---|---|---|---|"]  # fmt: skip
     lines += [
-        f"| {row['projector']} | {row['keep']:g} | {row['seconds']:.3g} "
+        f"| {row['projector']} | {row['keep']:g} | {row['engine']} | {row['seconds']:.3g} "
         f"| {row['ratio_to_bare']:.2f} |"
         for row in result["seconds"]
     ]
@@ -91,14 +91,15 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
         quality.set(xscale="log", xlabel="Share of coordinates kept", ylim=(0, 1.02),
                     ylabel=f"Precision at {result['at']:.0%} against exact")  # fmt: skip
         for number, name in enumerate(projectors):
-            rows = sorted(
-                (row for row in result["seconds"] if row["projector"] == name),
-                key=lambda row: row["keep"],
-            )
-            cost.plot(
-                [row["keep"] for row in rows], [row["ratio_to_bare"] for row in rows],
-                color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
-            )  # fmt: skip
+            for engine, style in (("fast", "-"), ("reference", ":")):
+                own = [row for row in result["seconds"]
+                       if row["projector"] == name and row["engine"] == engine]  # fmt: skip
+                rows = sorted(own, key=lambda row: row["keep"])
+                cost.plot(
+                    [row["keep"] for row in rows], [row["ratio_to_bare"] for row in rows], style,
+                    color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
+                )  # fmt: skip
+        cost.set_title("solid: fast engine, dotted: reference", fontsize=9)
         cost.axhline(1.0, color="#666666", ls="--")
         cost.annotate("forward and backward", (0.99, 1.0), xycoords=("axes fraction", "data"),
                       ha="right", va="bottom", color="#555555")  # fmt: skip

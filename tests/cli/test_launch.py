@@ -175,7 +175,7 @@ def test_info_shows_the_defaults_tree() -> None:
         [sys.executable, "-m", "cropi", "--info", "defaults-tree"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "selector: learnability" in done.stdout
+    assert "selector: cropi" in done.stdout
 
 
 def test_a_real_interrupt_is_one_line(tmp_path: Path) -> None:

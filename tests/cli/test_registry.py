@@ -25,6 +25,7 @@ from cropi.contracts import Source
 from cropi.policies.pretrained import Lora
 from cropi.runtime.errors import ConfigError
 from cropi.runtime.parts import Part, build, options_of
+from cropi.studies.study import Study
 
 PRESETS = ("experiment", "debug")
 OPTIONS = [
@@ -39,7 +40,7 @@ every_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda o: f"{o.gro
 @cache
 def expected() -> dict[str, type[Part]]:
     """The contract of every group, those of parts inside parts included."""
-    return {**contracts(), "source": Source, "model/lora": Lora}
+    return {**contracts(), "source": Source, "model/lora": Lora, "study": Study}
 
 
 @cache

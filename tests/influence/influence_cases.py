@@ -126,7 +126,11 @@ Objective = Callable[[Tensor, Tensor, Tensor, np.ndarray], Tensor]
 
 
 def autograd_gradient(
-    policy: Policy, group: Group, objective: Objective = paper_objective, *, one_by_one: bool = False
+    policy: Policy,
+    group: Group,
+    objective: Objective = paper_objective,
+    *,
+    one_by_one: bool = False,
 ) -> Tensor:
     """[P] in float64: every trainable parameter's gradient, in order, by plain autograd.
 

@@ -1,4 +1,4 @@
-"""The estimator's coefficients: hand-computed numbers, and autograd of every variant's surrogate."""
+"""The estimator's coefficients: numbers by hand, and autograd of every variant's surrogate."""
 
 from __future__ import annotations
 
@@ -128,14 +128,18 @@ def self_normalised(log_ratio: Tensor, mask: Tensor) -> Tensor:
 
 
 VARIANTS = {
-    "token": (dict(ratio="token"), surrogate(lambda r, m: torch.exp(r), constant=False)),
-    "none": (dict(ratio="none"), surrogate(lambda r, m: torch.ones_like(r), constant=True)),
+    "token": ({"ratio": "token"}, surrogate(lambda r, m: torch.exp(r), constant=False)),
+    "none": ({"ratio": "none"}, surrogate(lambda r, m: torch.ones_like(r), constant=True)),
     "capped": (
-        dict(ratio="token", ratio_cap=1.5),
+        {"ratio": "token", "ratio_cap": 1.5},
         surrogate(lambda r, m: torch.exp(r).clamp(max=1.5), constant=True),
     ),
-    "sequence": (dict(ratio="sequence", ratio_cap=1.0), surrogate(sequence, constant=True)),
-    "self": (dict(ratio="self_normalised"), surrogate(self_normalised, constant=True)),
+    "sequence": (
+        {"ratio": "sequence", "ratio_cap": 1.0}, surrogate(sequence, constant=True)
+    ),
+    "self": (
+        {"ratio": "self_normalised"}, surrogate(self_normalised, constant=True)
+    ),
 }
 
 

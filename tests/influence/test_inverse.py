@@ -63,7 +63,7 @@ def test_both_ways_are_the_dense_solution(count: int, dimension: int, mu: float)
     for megabytes in (0, 1):  # without and, where the pool is beyond 1 MB, with a sketch
         found = solved(memory_mb=megabytes)
         assert (found.iterations > 0) == (megabytes == 0 or count > 256)
-        assert error(found.values, expected) <= max(found.residual, 1e-12)
+        assert error(expected, found.values) <= max(found.residual, 1e-12)
         assert found.residual < 1e-4
     exact = solved(memory_mb=0, tolerance=1e-10, max_iterations=1000)
     assert error(exact.values, expected) < 1e-9
@@ -136,7 +136,7 @@ def test_short_of_the_tolerance_it_says_so(caplog: pytest.LogCaptureFixture) -> 
         )
     assert found.iterations == 3
     assert found.residual > 1e-4
-    assert error(found.values, oracle(rows, targets, 1.0)) <= found.residual
+    assert error(oracle(rows, targets, 1.0), found.values) <= found.residual
     assert "after 3 iterations" in caplog.text
     assert f"{found.residual:.1g}" in caplog.text
 

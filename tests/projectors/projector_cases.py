@@ -32,6 +32,7 @@ SMALL: dict[str, Projector] = {
     "first": Sparse(first_coordinates=300, k=64),
     "columns": Columns(keep=0.4, k=64),
     "row_groups": RowGroups(keep=0.4, k=64, groups=3),
+    "narrow row_groups": RowGroups(keep=0.1, k=64, groups=3),
     "rademacher": Rademacher(keep=0.5, k=64),
     "gaussian": Gaussian(keep=0.5, k=64),
     "kronecker": Kronecker(outputs=4, inputs=3),
@@ -72,3 +73,13 @@ def matrix_of(projection: Projection, shapes: Sequence[ParameterShape] = SHAPES)
     return project(
         projection, {s.name: p.reshape(size, *s.shape) for s, p in zip(shapes, parts, strict=True)}
     )
+
+
+def splitmix(key: int, index: int) -> int:
+    """The definition of the hash in unbounded integers."""
+    mask = 2**64 - 1
+    z = (index * 0x9E3779B97F4A7C15 + key) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    z ^= z >> 31
+    return z - 2**64 if z >= 2**63 else z

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from projector_cases import splitmix
 
 from cropi.projectors.hashing import (
     CHUNK,
@@ -16,16 +17,6 @@ from cropi.projectors.hashing import (
 )
 
 CPU = torch.device("cpu")
-MASK = 2**64 - 1
-
-
-def splitmix(key: int, index: int) -> int:
-    """The definition in unbounded integers."""
-    z = (index * 0x9E3779B97F4A7C15 + key) & MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    z ^= z >> 31
-    return z - 2**64 if z >= 2**63 else z
 
 
 def test_equals_the_definition() -> None:

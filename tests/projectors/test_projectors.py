@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,10 @@ from cropi.contracts import Projector
 from cropi.projectors.columns import Columns, columns_kept
 from cropi.projectors.dense import Gaussian, Rademacher
 from cropi.projectors.kronecker import Kronecker
+from cropi.projectors.none import NoProjection
 from cropi.projectors.projection import ParameterShape, scatter_rows
 from cropi.projectors.row_groups import RowGroups
-from cropi.projectors.sketched import Sketched, checked
-from cropi.projectors.sketches import Fold, Kept
+from cropi.projectors.sketched import Sketched
 from cropi.projectors.sparse import Sparse
 from cropi.runtime.errors import CropiError
 
@@ -71,8 +72,6 @@ def test_calls_of_any_size_give_the_same_bits(projector: Projector, dtype: Any) 
     rows = project(projection, named)
     assert rows.dtype == torch.float32
     assert torch.equal(rows, project(projector.bind(SHAPES, CPU), named))
-    if isinstance(projector, Rademacher | Gaussian | Kronecker):
-        return  # matrix products, whose last bits may follow their size
     for size in (1, 3, 8):
         parts = [
             project(projection, {n: g[i : i + size] for n, g in named.items()})
@@ -88,7 +87,7 @@ def test_names_matter_and_places_do_not(projector: Projector) -> None:
     one, other = projector.bind(SHAPES, CPU), projector.bind(SHAPES[::-1], CPU)
     named = gradients(2)
     rows = project(one, named)
-    if type(projector).__name__ == "NoProjection":
+    if isinstance(projector, NoProjection):
         assert one.fingerprint != other.fingerprint  # whole rows are in the model's order
     else:
         torch.testing.assert_close(rows, project(other, named))
@@ -117,7 +116,7 @@ TWO = [ParameterShape("tall", (40, 6)), ParameterShape("wide", (6, 40))]
         lambda s: Sparse(keep=0.1, k=16, seed=s, sketch="count"),
         lambda s: Columns(keep=0.1, k=16, seed=s), lambda s: RowGroups(keep=0.1, k=16, seed=s),
         lambda s: Columns(keep=1.0, k=16, seed=s), lambda s: Rademacher(keep=0.5, k=16, seed=s),
-        lambda s: Gaussian(keep=1.0, k=16, seed=s), lambda s: Kronecker(outputs=3, inputs=3, seed=s),
+        lambda s: Gaussian(keep=1.0, k=16, seed=s), lambda s: Kronecker(inputs=3, seed=s),
         lambda s: Sparse(keep=0.1, k=10_000, seed=s), lambda s: Columns(keep=0.1, k=999, seed=s),
     ],
 )  # fmt: skip
@@ -135,18 +134,6 @@ def test_inner_products_are_right_on_average(made: Any, shape: ParameterShape) -
     error = float(values.std()) / 300**0.5
     assert abs(float(values.mean()) - exact) < 3.5 * error
     assert error < 0.35 * abs(exact)  # the bound says something
-
-
-def test_parameters_of_any_size_fold_as_their_matrix() -> None:
-    """Pitfall 38: layers of 3, 5 and 11 numbers, more and fewer than the buckets."""
-    shapes = [ParameterShape(f"p{n}", (n,)) for n in (3, 5, 11, 4, 8)]
-    for k in (2, 4, 5, 7):
-        projection = Sparse(keep=1.0, k=k).bind(shapes, CPU)
-        matrix = matrix_of(projection, shapes)
-        assert (matrix.abs().sum(dim=1) == 1).all()  # every coordinate in one bucket, ±1
-        for shape, part in zip(shapes, matrix.split([s.numel for s in shapes]), strict=True):
-            counts = part.abs().sum(dim=0)
-            assert counts.max() - counts.min() <= 1, shape  # balanced
 
 
 def test_uniform_keeps_its_share_and_scales_it() -> None:
@@ -168,6 +155,9 @@ def test_the_releases_coordinates_are_the_first() -> None:
     matrix = matrix_of(Sparse(first_coordinates=300, k=64).bind(SHAPES, CPU))
     assert (matrix[:300] != 0).any(dim=1).all()
     assert not matrix[300:].any()
+    made = Sparse(first_coordinates=300, k=64)
+    one, other = made.bind(SHAPES, CPU), made.bind(SHAPES[::-1], CPU)
+    assert one.fingerprint != other.fingerprint  # here the parameters' order is part of the map
 
 
 def test_float16_loses_what_float32_keeps() -> None:
@@ -179,30 +169,23 @@ def test_float16_loses_what_float32_keeps() -> None:
     torch.testing.assert_close(wide * 1e4, big)
 
 
-def test_narrow_values_add_up_in_float32() -> None:
-    """256 + 1 is 256 in bfloat16: a sum of ones must not stop there."""
-    shape = [ParameterShape("w", (4000,))]
-    projection = Sparse(keep=1.0, k=1).bind(shape, CPU)
-    signs = matrix_of(projection, shape)[:, 0]
-    rows = project(projection, {"w": signs.to(torch.bfloat16).unsqueeze(0)})
-    assert rows.item() == 4000.0
-
-
 def test_tables_are_at_most_two_numbers_a_kept_coordinate() -> None:
     """Influence trap 26: no fallback holds a matrix."""
     shapes = [ParameterShape("w", (300, 500)), ParameterShape("v", (100, 900))]
     for made in (
-        Sparse(keep=0.1, k=512), Sparse(keep=1.0, k=512), Columns(k=512), RowGroups(k=512),
-        Rademacher(k=512), Gaussian(k=512),
+        Sparse(keep=0.1, k=512), Sparse(keep=1.0, k=512), Sparse(k=512, sketch="count"),
+        Columns(k=512), RowGroups(k=512), Rademacher(k=512), Gaussian(k=512),
     ):  # fmt: skip
         projection = made.bind(shapes, CPU)
         assert isinstance(projection, Sketched)
         kept = sum(projection.restriction(s.name).size for s in shapes)
         tables = [
-            t for holder in (*projection.restrictions.values(), projection.sketch)
+            t
+            for holder in (*projection.restrictions.values(), projection.sketch)
             for t in _tensors(vars(holder))
         ]
-        assert sum(t.numel() * t.element_size() for t in tables) <= 2 * 4 * kept + 4096
+        fixed = 4 * 2**16 if isinstance(made, Gaussian) else 2**14
+        assert sum(t.numel() * t.element_size() for t in tables) <= 2 * 4 * kept + fixed
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:
@@ -211,27 +194,6 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     items = value.values() if isinstance(value, dict) else value
     return [t for v in items for t in _tensors(v)] if isinstance(items, list | tuple | type(
         {}.values())) else []  # fmt: skip
-
-
-def test_a_broken_kernel_is_refused() -> None:
-    """Influence trap 1 (trak#24): zeros, or another length."""
-
-    class Zeros(Fold):
-        def add(self, rows: torch.Tensor, name: str, values: torch.Tensor) -> None:
-            return
-
-    class Doubled(Fold):
-        def add(self, rows: torch.Tensor, name: str, values: torch.Tensor) -> None:
-            super().add(rows, name, 2 * values)
-
-    shapes = [ParameterShape("w", (100, 100))]
-    good = Sparse(keep=1.0, k=4096).bind(shapes, CPU)
-    assert isinstance(good, Sketched)
-    kept = Kept({"w": 10_000}, {"w": 1.0})
-    for kind in (Zeros, Doubled):
-        bad = Sketched(shapes, good.restrictions, kind(kept, 4096, 0, CPU), {})
-        with pytest.raises(CropiError, match="trial failed"):
-            checked(bad, shapes, kept, CPU)
 
 
 def test_nothing_kept_is_an_error() -> None:
@@ -244,3 +206,32 @@ def test_columns_are_counted_as_written() -> None:
     assert columns_kept(0.1, 31) == 4
     assert columns_kept(0.001, 5) == 1
     assert columns_kept(1.0, 7) == 7
+
+
+def test_keeping_everything_is_one_thing() -> None:
+    named = gradients(2)
+    rows = project(Sparse(keep=1.0, k=64).bind(SHAPES, CPU), named)
+    for made in (Columns(keep=1.0, k=64), RowGroups(keep=1.0, k=64)):
+        assert torch.equal(rows, project(made.bind(SHAPES, CPU), named))
+
+
+def test_fingerprints_are_json() -> None:
+    for made in SMALL.values():
+        found = dict(made.bind(SHAPES, CPU).fingerprint)
+        assert json.loads(json.dumps(found)) == found
+        assert {"kind", "dimension", "parameters"} <= set(found)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_devices_agree(projector: Projector) -> None:
+    """Influence trap 3: integers bit for bit, real numbers to 1e-5; twice the same bits."""
+    gpu = torch.device("cuda")
+    for round_ in (True, False):
+        named = gradients(3, dtype=torch.float32)
+        if round_:
+            named = {n: (4 * g).round() for n, g in named.items()}
+        rows = project(projector.bind(SHAPES, CPU), named)
+        there = {n: g.to(gpu) for n, g in named.items()}
+        found = project(projector.bind(SHAPES, gpu), there)
+        assert torch.equal(found, project(projector.bind(SHAPES, gpu), there))
+        torch.testing.assert_close(found.cpu(), rows, rtol=1e-5, atol=1e-4)
