@@ -85,7 +85,7 @@ def the_folder(runs: Path) -> Path:
 
 
 def is_time(name: str) -> bool:
-    return "time" in name or name.endswith("/seconds")
+    return "time" in name or "seconds" in name
 
 
 def facts(folder: Path) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def facts(folder: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             found[name] = {k: v.tobytes() for k, v in load_file(path).items()}
         elif path.suffix == ".parquet":
-            found[name] = pq.read_table(path).to_pylist()
+            found[name] = str(pq.read_table(path).to_pylist())  # as text NaN equals NaN
         elif path.name == "selection.jsonl":
             found[name] = path.read_text()
         else:

@@ -48,5 +48,5 @@ class Columns(Projector):
 
 
 def columns_kept(keep: float, inputs: int) -> int:
-    """ceil(keep · inputs), not misled by 0.1 · 30 = 3.0000000000000004."""
+    """ceil(keep · inputs), not misled by 0.07 · 100 = 7.000000000000001."""
     return min(inputs, max(1, math.ceil(keep * inputs - 1e-9)))

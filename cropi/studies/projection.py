@@ -59,7 +59,7 @@ class ProjectionStudy(Study):
     precision: list[Precision] = Field(default=["float32"])
     seeds: PositiveInt = 3
     at: Share = 0.1
-    timed_prompts: PositiveInt = 4
+    timed_prompts: Annotated[int, Field(ge=0)] = 4
     draws: PositiveInt = 200
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class ProjectionStudy(Study):
         grid = list(cells(list(self.projectors), self.keep, self.k, self.precision, self.seeds))
         log.info("projection study: %d prompts, %d validation sets, %d projections",
                  len(scene.pool), len(scene.sets), len(grid))  # fmt: skip
-        exact, projected = cosines(
+        exact, projected, means = cosines(
             scene, [(self._bound(c, scene), getattr(torch, c.precision)) for c in grid]
         )
         result = {
@@ -91,7 +91,7 @@ class ProjectionStudy(Study):
             "prompts": len(scene.pool),
             "validation": {name: len(ready) for name, ready in scene.sets.items()},
             "at": self.at,
-            "ceiling": self._ceiling(scene),
+            "ceiling": self._ceiling(scene, means),
             "settings": self._agreements(grid, exact, projected),
             "seconds": self._seconds(scene, grid),
         }
@@ -152,9 +152,9 @@ class ProjectionStudy(Study):
             ),
         }
 
-    def _ceiling(self, scene: Scene) -> dict[str, Any]:
+    def _ceiling(self, scene: Scene, means: torch.Tensor) -> dict[str, Any]:
         """Empty where too few prompts have differing rewards in both halves."""
-        even, odd = half_cosines(scene)
+        even, odd = half_cosines(scene, means)
         if len(even) < FEWEST:
             return {}
         sides = [[side[:, m] for m in range(side.shape[1])] for side in (even, odd)]
@@ -168,6 +168,8 @@ class ProjectionStudy(Study):
         from cropi.studies.timing import bare_pass, side_by_side
 
         some = scene.pool[: self.timed_prompts]
+        if not some:
+            return []
         engines: dict[str, Engine] = {
             "fast": Fast(prefix="repeated"), "reference": Reference(prefix="repeated"),
         }  # fmt: skip

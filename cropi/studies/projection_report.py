@@ -39,6 +39,8 @@ def table(result: Mapping[str, Any]) -> str:
             f"| two halves of the trajectories, exact | | | | {_interval(ceiling['spearman'])} "
             f"| {_interval(ceiling['precision_at'])} |"
         )
+    if not result["seconds"]:
+        return "\n".join(lines) + "\n"
     lines += ["", "| projector | keep | engine | CPU seconds a prompt | of forward and backward |",
               "|---|---|---|---|---|"]  # fmt: skip
     lines += [

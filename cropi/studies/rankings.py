@@ -50,8 +50,9 @@ class Scene:
 
 def cosines(
     scene: Scene, projections: Sequence[tuple[Projection, torch.dtype]]
-) -> tuple[FloatArray, list[FloatArray]]:
-    """Exact [n, M], and [n, M] a projection of gradients rounded to the type beside it."""
+) -> tuple[FloatArray, list[FloatArray], Tensor]:
+    """Exact [n, M]; [n, M] a projection of gradients rounded to the type beside it; and the
+    validation sets' exact mean gradients [M, P]."""
     shapes = shapes_of(scene.policy)
     full = NoProjection().bind(shapes, scene.policy.device)
     stack = Stack(shapes, [(full, torch.float32), *projections])
@@ -63,22 +64,20 @@ def cosines(
         @ torch.nn.functional.normalize(mean.cpu().double(), dim=1).T
         for own, mean in zip(rows, means, strict=True)
     ]
-    return _exact(products, exact), [found.numpy() for found in projected]
+    return _exact(products, exact), [found.numpy() for found in projected], exact
 
 
-def half_cosines(scene: Scene) -> tuple[FloatArray, FloatArray]:
+def half_cosines(scene: Scene, means: Tensor) -> tuple[FloatArray, FloatArray]:
     """Exact [n', M] from the even and from the odd trajectories of the pool's groups.
 
-    Of the n' prompts whose halves both have differing rewards. The validation groups are whole, so
-    only the prompts' own noise is seen.
+    Of the n' prompts whose halves both have differing rewards. ``means`` [M, P] are those of whole
+    validation groups, so only the prompts' own noise is seen.
     """
     halves = [(half(group, 0), half(group, 1)) for group in scene.pool]
     usable = [(a, b) for a, b in halves if a is not None and b is not None]
-    shapes = shapes_of(scene.policy)
-    exact = scene.means(NoProjection().bind(shapes, scene.policy.device))
-    aligned = Alignments(shapes, exact)
+    aligned = Alignments(shapes_of(scene.policy), means)
     even, odd = (
-        _exact(scene.rows([pair[side] for pair in usable], aligned), exact) for side in (0, 1)
+        _exact(scene.rows([pair[side] for pair in usable], aligned), means) for side in (0, 1)
     )
     return even, odd
 

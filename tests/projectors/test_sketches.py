@@ -24,6 +24,15 @@ def test_parameters_of_any_size_fold_as_their_matrix() -> None:
             assert counts.max() - counts.min() <= 1, shape  # balanced
 
 
+def test_parameters_start_in_buckets_of_their_own() -> None:
+    """Else the first numbers of hundreds of small parameters would all share a few buckets."""
+    shapes = [ParameterShape(f"norm.{n}", (4,)) for n in range(40)]
+    matrix = matrix_of(Sparse(keep=1.0, k=100).bind(shapes, CPU), shapes)
+    firsts = matrix[::4].abs().argmax(dim=1)
+    assert len(set(firsts.tolist())) > 20
+    assert matrix.abs().sum(dim=0).max() < 10
+
+
 def test_narrow_values_add_up_in_float32() -> None:
     """256 + 1 is 256 in bfloat16: a sum of ones must not stop there."""
     shape = [ParameterShape("w", (4000,))]
