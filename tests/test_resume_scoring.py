@@ -51,7 +51,7 @@ def die_in_scoring(number: int) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_killed_while_scoring(tmp_path: Path, cache: Path, method: str) -> None:  # noqa: F811
+def test_killed_while_scoring(tmp_path: Path, cache: Path, method: str) -> None:
     command = METHODS[method]
     assert run(tmp_path / "whole", cache, command=command) == 0
     whole = facts(the_folder(tmp_path / "whole"))
@@ -71,7 +71,7 @@ def test_killed_while_scoring(tmp_path: Path, cache: Path, method: str) -> None:
     assert not list(runs.rglob("gradients")), "gradients are kept only when asked to"
 
 
-def test_two_processes_give_the_same_run(tmp_path: Path, cache: Path) -> None:  # noqa: F811
+def test_two_processes_give_the_same_run(tmp_path: Path, cache: Path) -> None:
     command = METHODS["paper"]
     assert run(tmp_path / "one", cache, command=command) == 0
     assert run(tmp_path / "two", cache, "workers=2", command=command) == 0

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cropi.influence.nystroem import preconditioner
-from cropi.influence.rulers import Rows, norms_of, reciprocal, wide_blocks
+from cropi.influence.rulers import Rows, combined, norms_of, products, reciprocal, wide_blocks
 from cropi.types import BoolArray, FloatArray
 
 MEGABYTE = 2**20
@@ -111,13 +111,13 @@ def _iterated(
         seen = np.empty((len(vectors), rows.count))
         back = np.zeros_like(vectors)
         for place, block in wide_blocks(rows):
-            seen[:, place] = vectors @ block.T * scale[place]
-            back += seen[:, place] * scale[place] @ block
+            seen[:, place] = products(vectors, block) * scale[place]
+            back += combined(seen[:, place] * scale[place], block)
         return seen, back
 
     residual = np.zeros((len(targets), rows.dimension))
     for place, block in wide_blocks(rows):
-        residual += targets[:, place] * scale[place] @ block
+        residual += combined(targets[:, place] * scale[place], block)
     precondition = preconditioner(lambda v: through(v)[1], rows.dimension, rank, mu)
     values = targets / mu
     direction = descent = precondition(residual)

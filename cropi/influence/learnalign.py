@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from cropi.influence.rulers import BLOCK_BYTES, Rows, norms_of, reciprocal, wide_blocks
+from cropi.influence.rulers import (
+    BLOCK_BYTES,
+    Rows,
+    combined,
+    norms_of,
+    products,
+    reciprocal,
+    wide_blocks,
+)
 from cropi.types import FloatArray
 
 
@@ -16,10 +24,12 @@ def learnalign_scores(
     That is V_i ⟨u_i, Σ_j V_j u_j⟩ with unit rows u: two passes, no pool x pool matrix. A zero row
     gives and gets 0.
     """
-    shared = np.zeros(rows.dimension)
+    weights = np.empty((1, rows.count))
+    shared = np.zeros((1, rows.dimension))
     for place, block in wide_blocks(rows, max_bytes):
-        shared += (learnability[place] * reciprocal(norms_of(block))) @ block
+        weights[:, place] = learnability[place] * reciprocal(norms_of(block))
+        shared += combined(weights[:, place], block)
     scores = np.empty(rows.count)
     for place, block in wide_blocks(rows, max_bytes):
-        scores[place] = learnability[place] * reciprocal(norms_of(block)) * (block @ shared)
+        scores[place] = weights[0, place] * products(shared, block)[0]
     return scores

@@ -17,6 +17,9 @@ from cropi.types import FloatArray
 
 Metric = Literal["cosine", "dot", "dot_cosine"]
 BLOCK_BYTES = 8 * 2**20  # of float32: twice that is still in a processor's cache
+# Up to so many vectors a product is bound by memory. einsum does it in one thread, with the same
+# bits everywhere; BLAS's threads spin, and processes that share cores then stand still together.
+FEW = 16
 
 
 class Rows(Protocol):
@@ -38,6 +41,20 @@ def wide_blocks(
     """Places and rows as float64; ``max_bytes`` counts them as float32."""
     for start, stop, block in rows.blocks(max_bytes):
         yield slice(start, stop), block.astype(np.float64)
+
+
+def products(vectors: FloatArray, block: FloatArray) -> FloatArray:
+    """⟨vector, row⟩ [m, b] of vectors [m, d] and rows [b, d]."""
+    if len(vectors) > FEW:
+        return vectors @ block.T
+    return np.einsum("md,bd->mb", vectors, block)
+
+
+def combined(weights: FloatArray, block: FloatArray) -> FloatArray:
+    """Σ_b weights[m, b] · row b, [m, d]."""
+    if len(weights) > FEW:
+        return weights @ block
+    return np.einsum("mb,bd->md", weights, block)
 
 
 def norms_of(block: FloatArray) -> FloatArray:
@@ -62,7 +79,8 @@ def mean_row(
     kept = 0
     for _, block in wide_blocks(rows, max_bytes):
         norms = norms_of(block)
-        total += (reciprocal(norms) if normalised else np.ones_like(norms)) @ block
+        weights = reciprocal(norms) if normalised else np.ones_like(norms)
+        total += combined(weights[np.newaxis], block)[0]
         kept += int(np.count_nonzero(norms))
     if kept == 0:
         raise CropiError(f"all of {rows.count} gradients are zero: they have no mean direction")
@@ -76,7 +94,7 @@ def dots_and_norms(
     wide = np.asarray(directions, dtype=np.float64)
     dots, norms = np.empty((rows.count, len(wide))), np.empty(rows.count)
     for place, block in wide_blocks(rows, max_bytes):
-        dots[place] = (wide @ block.T).T
+        dots[place] = products(wide, block).T
         norms[place] = norms_of(block)
     return dots, norms
 
