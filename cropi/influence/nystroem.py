@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cropi.influence.rulers import combined, products
 from cropi.runtime.seeds import stream
 from cropi.types import FloatArray
 
@@ -27,13 +28,20 @@ def preconditioner(multiply: Map, dimension: int, rank: int, mu: float) -> Map:
     random = stream(0, "nystroem").standard_normal((dimension, rank))
     tests = np.ascontiguousarray(np.linalg.qr(random)[0].T)
     images = multiply(tests)
-    core = tests @ images.T
-    weights, mixes = np.linalg.eigh((core + core.T) / 2)
-    kept = weights > len(weights) * np.finfo(np.float64).eps * max(float(weights[-1]), 0.0)
-    if not kept.any():
+    _, roots = _turned(tests @ images.T, images)  # rootsᵀ roots ≈ C
+    values, axes = _turned(roots @ roots.T, roots)
+    if len(values) == 0:
         return lambda vectors: vectors
-    roots = (mixes[:, kept] / np.sqrt(weights[kept])).T @ images  # rootsᵀ roots ≈ C
-    _, singular, axes = np.linalg.svd(roots, full_matrices=False)
-    values = singular**2
-    factors = (values[-1] + mu) / (values + mu) - 1.0
-    return lambda vectors: vectors + (vectors @ axes.T * factors) @ axes
+    factors = (values[0] + mu) / (values + mu) - 1.0
+    return lambda vectors: vectors + combined(products(vectors, axes) * factors, axes)
+
+
+def _turned(matrix: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues λ of a symmetric matrix ⪰ 0, ascending, and λ^(−1/2) · eigenvectorᵀ · rows.
+
+    Without those that rounding may have made.
+    """
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    floor = len(values) * np.finfo(np.float64).eps * max(float(values.max(initial=0.0)), 0.0)
+    kept = values > floor
+    return values[kept], (vectors[:, kept] / np.sqrt(values[kept])).T @ rows
