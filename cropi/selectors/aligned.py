@@ -53,9 +53,9 @@ class AlignedSelector(InfluenceSelector):
             wrong = [
                 text
                 for text, is_wrong in {
-                    "metric=dot": self.metric != "dot",
-                    "inverse=null": self.inverse is not None,
-                    "precondition=none": self.precondition != "none",
+                    "selector.metric=dot": self.metric != "dot",
+                    "selector.inverse=null": self.inverse is not None,
+                    "selector.precondition=none": self.precondition != "none",
                     "projector=none": not isinstance(self.projector, NoProjection),
                 }.items()
                 if is_wrong

@@ -50,6 +50,7 @@ def test_seed_zero_is_kept() -> None:
 @pytest.mark.parametrize("override", [
     "runs=elsewhere", "name=mine", "cache=elsewhere", "progress=plain", "tracker=none",
     "checkpoint_every=7", "keep_phase_policies=true", "seed=0", "selector.alpha=1e-1",
+    "workers=2", "keep_gradients=true",
 ])  # fmt: skip
 def test_hash_ignores_what_changes_no_result(override: str) -> None:
     assert science_hash(compose([override])) == default_hash()
@@ -61,6 +62,16 @@ def test_hash_ignores_what_changes_no_result(override: str) -> None:
 ])  # fmt: skip
 def test_hash_follows_the_science(override: str) -> None:
     assert science_hash(compose([override])) != default_hash()
+
+
+@pytest.mark.parametrize("override", [
+    "projector=columns", "projector.keep=0.2", "engine=reference", "engine.batch_tokens=512",
+])  # fmt: skip
+def test_hash_follows_projector_and_engine_where_they_are_used(override: str) -> None:
+    assert science_hash(compose(["selector=cropi", override])) != default_hash()
+    unused = science_hash(compose(["selector=full", override]))
+    assert unused == science_hash(compose(["selector=full"]))
+    assert not {"projector", "engine"} & science(compose(["selector=cropi"])).keys()
 
 
 def test_hash_is_of_values_not_of_spelling() -> None:
@@ -91,6 +102,28 @@ def test_mistakes_of_all_groups_come_together() -> None:
     assert sorted(problem.partition(":")[0] for problem in caught.value.problems) == [
         "model", "seed=-1", "selector.alpha=2", "surplus", "trainer",
     ]  # fmt: skip
+
+
+def test_a_mistake_in_a_borrowed_part_is_told_once_by_the_key_that_was_typed() -> None:
+    cfg = compose(["selector=cropi", "projector.keep=2", "engine.batch_tokens=0", "seed=-1"])
+    with pytest.raises(ConfigError) as caught:
+        assemble(cfg)
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "seed=-1", "projector.keep=2", "engine.batch_tokens=0"
+    ]  # fmt: skip
+    assert "(Share of the coordinates to keep" in caught.value.problems[1]
+    with pytest.raises(ConfigError, match=r"did you mean \"projector\.keep\""):
+        compose(["selector=cropi", "selector.projector.keep=0.5"])
+
+
+def test_a_mistake_in_a_selector_s_own_projector_is_told_there() -> None:
+    cfg = compose(["selector=cropi"])
+    own = {"_target_": "cropi.projectors.sparse.Sparse", "keep": 2.0}
+    OmegaConf.update(cfg, "selector.projector", own, merge=False, force_add=True)
+    with pytest.raises(ConfigError) as caught:
+        assemble(cfg)
+    (problem,) = caught.value.problems
+    assert problem.startswith("selector.projector.keep=2.0: ")
 
 
 def test_all_missing_values_are_listed_with_an_example(tmp_path: Path) -> None:
