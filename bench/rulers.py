@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--shared", type=int, default=200)
     parser.add_argument("--share", type=float, default=0.8)
     parser.add_argument("--mu", type=float, default=1.0)
-    parser.add_argument("--rank", type=int, default=128)
+    parser.add_argument("--rank", type=int, default=256)
     parser.add_argument("--memory-mb", type=int, default=1024)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()

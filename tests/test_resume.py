@@ -104,7 +104,8 @@ def facts(folder: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             found[name] = {k: v.tobytes() for k, v in load_file(path).items()}
         elif path.suffix == ".parquet":
-            found[name] = str(pq.read_table(path).to_pylist())  # as text NaN equals NaN
+            rows = pq.read_table(path).to_pylist()
+            found[name] = [str(row) for row in rows]  # as text NaN equals NaN
         elif path.name == "selection.jsonl":
             found[name] = path.read_text()
         else:
@@ -326,7 +327,8 @@ def test_a_curious_run_leaves_what_it_was_given(satisfied: dict[str, Any]) -> No
     assert not [name for name in satisfied if "gradients" in name]
     spent = satisfied["result"]["cost"]["selection"]
     assert spent["graded"] == 2 * (30 + 8) * 4
-    assert any(row["component/trained"] for row in satisfied["phases/001/scores.parquet"])
+    rows = satisfied["phases/001/scores.parquet"]
+    assert 0 < sum("'component/trained': True" in row for row in rows) < 60
 
 
 @pytest.mark.parametrize(("of", "number", "after"), [

@@ -47,7 +47,7 @@ def inverse_scores(
     mu: float = 1.0,
     memory_mb: int = 1024,
     tolerance: float = 1e-4,
-    rank: int = 128,
+    rank: int = 256,
     max_iterations: int = 200,
 ) -> Inverse:
     """S from rows, valid [N] and A = targets [N, M]; rows that are zero or not valid are no u.

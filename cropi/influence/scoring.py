@@ -23,6 +23,7 @@ from cropi.influence.estimator import Estimator
 from cropi.influence.exact import Alignments
 from cropi.influence.plan import Pass
 from cropi.influence.prepared import Prepared
+from cropi.influence.processes import run_all
 from cropi.influence.scaled import Scaled
 from cropi.influence.store import GradientStore
 from cropi.policies.policy import Policy
@@ -35,7 +36,6 @@ COLUMNS = (
     "forward_tokens", "backward_tokens", "seconds",
 )  # fmt: skip
 PASSES_A_CALL = 16  # hooks are set once a call; rows are safe after each pass all the same
-POLL_SECONDS = 0.2
 
 Advance = Callable[[int, str], None]
 
@@ -97,24 +97,42 @@ def fill(
 ) -> Filled:
     """Compute what the store lacks; ``projection`` is ``recipe``'s for this policy.
 
-    Raises CropiError when a worker process fails.
+    Raises CropiError when a worker process fails; the rows that were finished stay.
     """
     store = place.open()
     done = np.ones(store.count, dtype=bool)
     done[store.missing()] = False
     earlier = float(store.column("seconds")[done].sum())
-    todo = _todo(store, recipe.engine.passes(policy, groups, projection))
-    advance(len(groups) - sum(len(each.places) for each in todo), "")
-    if workers > 1 and source is not None and len(todo) > 1:
-        _in_processes(place, groups, recipe, workers, source, advance)
+    todo = [
+        each
+        for each in recipe.engine.passes(policy, groups, projection)
+        if not done[list(each.places)].all()
+    ]
+    finished = len(groups) - sum(len(each.places) for each in todo)
+    advance(finished, "")
+    workers = min(workers, len(todo))
+    if workers > 1 and source is not None:
+
+        def tell() -> None:
+            nonlocal finished
+            more = store.count - len(store.missing()) - finished
+            if more > 0:  # a pass that is written again is unfinished for a moment
+                advance(more, "")
+                finished += more
+
+        threads = torch.get_num_threads()
+        run_all(
+            _work,
+            [(place, groups, recipe, source, todo[n::workers], workers, threads)
+             for n in range(workers)],
+            tell,
+        )  # fmt: skip
+        tell()
     else:
         _fill(store, groups, recipe, projection, policy, todo, lambda n: advance(n, ""))
+    if (left := len(store.missing())) > 0:
+        raise CropiError(f"{left} gradients are missing although every pass was computed")
     return Filled(store, earlier)
-
-
-def _todo(store: GradientStore, passes: Sequence[Pass]) -> list[Pass]:
-    missing = set(store.missing().tolist())
-    return [each for each in passes if missing.intersection(each.places)]
 
 
 def _fill(
@@ -125,69 +143,20 @@ def _fill(
     policy: Policy,
     todo: Sequence[Pass],
     done: Callable[[int], None],
+    workers: int = 1,
 ) -> None:
+    """``seconds`` are of the run's clock, of which one of several workers uses its share."""
     for first in range(0, len(todo), PASSES_A_CALL):
         began = time.perf_counter()
         for part in recipe.engine.gradients(
             policy, groups, projection, recipe.estimator, todo[first : first + PASSES_A_CALL]
         ):
-            now = time.perf_counter()
+            seconds = (time.perf_counter() - began) / len(part.places) / workers
             columns = {name: part.columns[name] for name in COLUMNS if name != "seconds"}
-            columns["seconds"] = np.full(len(part.places), (now - began) / len(part.places))
+            columns["seconds"] = np.full(len(part.places), seconds)
             store.write(part.places, part.rows.float().cpu().numpy(), columns)
             done(len(part.places))
             began = time.perf_counter()
-
-
-def _in_processes(
-    place: Place,
-    groups: Sequence[Prepared],
-    recipe: Recipe,
-    workers: int,
-    source: PolicySource,
-    advance: Advance,
-) -> None:
-    """Every worker takes each ``workers``-th pass; tensors are shared, not copied."""
-    context = torch.multiprocessing.get_context("spawn")
-    failures = context.SimpleQueue()
-    threads = torch.get_num_threads()
-    running = [
-        context.Process(
-            target=_work,
-            args=(place, groups, recipe, source, number, workers, threads, failures),
-            daemon=True,
-        )
-        for number in range(workers)
-    ]
-    store = place.open()
-    known = store.count - len(store.missing())
-    try:
-        for process in running:
-            process.start()
-        while any(process.is_alive() for process in running):
-            time.sleep(POLL_SECONDS)
-            finished = store.count - len(store.missing())
-            if finished > known:
-                advance(finished - known, "")
-                known = finished
-            if any(process.exitcode for process in running):
-                break
-    finally:
-        for process in running:
-            if process.is_alive() and any(other.exitcode for other in running):
-                process.terminate()
-            process.join(timeout=None if not any(p.exitcode for p in running) else 5)
-    if not failures.empty():
-        raise CropiError(f"a scoring process failed: {failures.get()}")
-    if dead := [process.exitcode for process in running if process.exitcode]:
-        raise CropiError(
-            f"a scoring process ended with exit code {dead[0]}"
-            + (" (killed: out of memory?)" if dead[0] == -9 else "")
-            + "; the rows it finished are kept. Start again, with fewer workers if memory is short"
-        )
-    if (left := len(store.missing())) > 0:
-        raise CropiError(f"{left} gradients are missing after all scoring processes finished")
-    advance(store.count - known, "")
 
 
 def _work(
@@ -195,22 +164,20 @@ def _work(
     groups: Sequence[Prepared],
     recipe: Recipe,
     source: PolicySource,
-    number: int,
+    todo: Sequence[Pass],
     workers: int,
     threads: int,
-    failures: Any,
 ) -> None:
-    """A worker: the same number of threads as its parent, so the same bits."""
+    """A worker: the same weights and number of threads as its parent, so the same bits."""
     torch.set_num_threads(threads)
-    try:
-        policy = source.load()
-        projection = recipe.projection(policy)
-        store = place.open()
-        passes = recipe.engine.passes(policy, groups, projection)[number::workers]
-        _fill(store, groups, recipe, projection, policy, _todo(store, passes), lambda n: None)
-    except BaseException as error:
-        failures.put(f"{type(error).__name__}: {error}")
-        raise
+    policy = source.load()
+    if (wanted := place.identity.get("policy")) not in (None, policy.fingerprint()):
+        raise CropiError(
+            f"it loaded other weights than the run's, {wanted}, from "
+            f"{source.weights or 'the starting model'}; set workers=1"
+        )
+    projection = recipe.projection(policy)
+    _fill(place.open(), groups, recipe, projection, policy, todo, lambda n: None, workers)
 
 
 def one_by_one(

@@ -100,7 +100,6 @@ class GradientStore:
         told = np.empty((len(where), len(self.columns)))
         for number, name in enumerate(self.columns):
             told[:, number] = columns[name]
-        self._checked[where] = False
         if again := [place for place in where if self._done.read(place, place + 1).any()]:
             self._done.write(again, np.zeros((len(again), 1)))
         self._rows.write(where, numbers)

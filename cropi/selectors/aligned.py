@@ -39,7 +39,7 @@ class AlignedSelector(InfluenceSelector):
 
     metric: Metric = "cosine"
     inverse: Annotated[float, Field(gt=0.0)] | None = None
-    inverse_memory_mb: PositiveInt = 2048
+    inverse_memory_mb: PositiveInt = 512
     normalise_validation: bool = False
     fusion: Fusion = "rrf"
     rrf_constant: Annotated[float, Field(ge=0.0)] = 0.0

@@ -174,6 +174,13 @@ def test_damaged_files_are_an_error(
         opened(tmp_path)
 
 
+def test_a_file_of_other_numbers_is_an_error(tmp_path: Path) -> None:
+    opened(tmp_path)
+    np.save(tmp_path / "rows.npy", np.zeros((6, 4), np.int32))  # the same size
+    with pytest.raises(DataError, match=r"holds int32 \(6, 4\), expected float32 \(6, 4\)"):
+        opened(tmp_path)
+
+
 def test_a_damaged_header_is_an_error(tmp_path: Path) -> None:
     opened(tmp_path)
     truncate(tmp_path / "store.json")
