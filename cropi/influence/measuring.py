@@ -12,6 +12,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,15 @@ class Measuring:
     def precondition(
         self, kind: Precondition, damping: float, sets: Mapping[str, Candidates]
     ) -> None:
-        """From here on every gradient is divided by √v. ``adam`` before its first step: as
-        ``validation_diag``."""
+        """From here on every gradient is divided by √v. ``adam`` before its first step, or after
+        steps without any gradient, is as ``validation_diag``.
+
+        Raises CropiError when those are all zero too.
+        """
         if kind == "none":
             return
         moments = self.context.second_moment() if kind == "adam" else None
-        if moments is None:
+        if moments is None or not any(bool(v.any()) for v in moments.values()):
             log.info("preconditioning by the validation gradients' mean square")
             moments = self._mean_square(sets)
         device = self.context.policy.device
@@ -103,13 +107,17 @@ class Measuring:
         self.recipe = replace(self.recipe, scale=scale)
 
     def against(self, candidates: Candidates, sets: Mapping[str, Candidates]) -> Influences:
-        """The candidates' gradients against each set's mean."""
+        """The candidates' gradients against each set's mean.
+
+        Raises CropiError when none of a set's gradients is finite.
+        """
         if self.exact:
             return self._exactly(candidates, sets)
         projection = self.recipe.projection(self.context.policy)
         means = []
         for name, members in sets.items():
             rows = self._rows(f"validation/{name}", members, projection)
+            _check_direction(name, rows.column("finite"))
             means.append(mean_row(rows, normalised=self.normalise_validation))
         directions = np.stack(means)
         rows = self._rows("train", candidates, projection)
@@ -182,6 +190,7 @@ class Measuring:
                 normalised=self.normalise_validation,
                 advance=advance,
             )
+        _check_direction(name, columns["finite"])
         self._charge(lambda column: columns[column], 0.0)
         tensors = {"mean": mean.cpu(), **{n: torch.from_numpy(c) for n, c in columns.items()}}
         write_atomically(path, lambda part: save_file(tensors, part, {"identity": text}))
@@ -203,11 +212,16 @@ class Measuring:
     def _identity(self, candidates: Candidates, projection: Projection) -> dict[str, Any]:
         return {
             "projection": dict(projection.fingerprint),
-            "policy": self.context.policy.fingerprint(),
+            "policy": self._policy,
             "groups": candidates.digest(),
             "estimator": asdict(self.recipe.estimator),
             "engine": {"kind": type(self.recipe.engine).__name__, **asdict(self.recipe.engine)},
         }
+
+    @cached_property
+    def _policy(self) -> str:
+        """Read from the weights once: they stay while a pool is scored."""
+        return self.context.policy.fingerprint()
 
     def _charge(
         self, column: Callable[[str], FloatArray], earlier_seconds: float | None
@@ -229,5 +243,15 @@ class Measuring:
             raise CropiError(
                 f"{place.rows:,} gradients of {place.dimension:,} numbers need "
                 f"{needed / 1e9:.1f} GB in {self.folder}, where {free / 1e9:.1f} GB are free; "
-                f"use a projector with a smaller k, or selector.projector=none with plain scores"
+                f"choose a smaller projector.k; a selector that only compares with validation "
+                f"sets (selector.inverse=null) keeps no rows under projector=none"
             )
+
+
+def _check_direction(name: str, finite: FloatArray) -> None:
+    if not finite.any():
+        raise CropiError(
+            f"none of the {len(finite)} gradients of validation/{name} is finite: the policy has "
+            f"moved too far from the stored trajectories (set selector.estimator.ratio_cap, or "
+            f"roll out anew with selector.fresh_validation=true), or its weights are broken"
+        )

@@ -6,7 +6,8 @@ that inner products are gᵀ V⁻¹ g′: directions in which all gradients are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from cropi.influence.engine import Gradients, shapes_of
 from cropi.policies.policy import Policy
+from cropi.runtime.errors import CropiError
 
 Precondition = Literal["none", "adam", "validation_diag"]
 
@@ -22,36 +24,30 @@ def scale_of(second_moment: Mapping[str, Tensor], damping: float) -> dict[str, T
     """1 / √(v + damping · mean v) for every coordinate; the mean is over all of them.
 
     The damping keeps a coordinate that was hardly ever used (v near 0) from ruling the rest.
+    Raises CropiError when v is 0 everywhere, or not finite.
     """
     total = sum(float(v.double().sum()) for v in second_moment.values())
     count = sum(v.numel() for v in second_moment.values())
     floor = damping * total / max(count, 1)
-    if floor == 0.0:
-        raise ValueError("the second moment is zero everywhere")
+    if not 0.0 < floor < math.inf:
+        raise CropiError(
+            "no gradient to precondition by is finite and different from zero; "
+            "set selector.precondition=none"
+        )
     return {name: torch.rsqrt(v.float() + floor) for name, v in second_moment.items()}
 
 
 def mean_square(gradients: Iterable[Gradients], policy: Policy) -> dict[str, Tensor]:
-    """Mean squared gradient by parameter name, of full rows in the model's order."""
+    """Mean squared gradient by parameter name, of full rows in the model's order; 0 without any.
+
+    Rows that mean nothing (``finite`` 0) are left out.
+    """
     shapes = shapes_of(policy)
-    total: Tensor | None = None
+    total = torch.zeros(sum(shape.numel for shape in shapes), device=policy.device)
     count = 0
     for part in gradients:
-        squares = part.rows.float().square()
-        kept = torch.from_numpy(part.columns["finite"] > 0).to(squares.device)
-        total = squares[kept].sum(dim=0) if total is None else total + squares[kept].sum(dim=0)
-        count += int(kept.sum())
-    if total is None or count == 0:
-        raise ValueError("there is no gradient to take the mean square of")
-    parts = (total / count).split([shape.numel for shape in shapes])
+        finite = torch.from_numpy(part.columns["finite"] > 0).to(total.device)
+        total += part.rows[finite].float().square().sum(dim=0)
+        count += int(finite.sum())
+    parts = (total / max(count, 1)).split([shape.numel for shape in shapes])
     return {s.name: v.view(s.shape) for s, v in zip(shapes, parts, strict=True)}
-
-
-def second_moment_of(
-    kind: Precondition,
-    optimiser: Callable[[], Mapping[str, Tensor] | None],
-    validation: Callable[[], dict[str, Tensor]],
-) -> Mapping[str, Tensor]:
-    """``adam`` is the optimiser's, and the validation gradients' before its first step."""
-    moments = optimiser() if kind == "adam" else None
-    return validation() if moments is None else moments

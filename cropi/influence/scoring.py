@@ -211,7 +211,7 @@ def mean_direction(
     normalised: bool,
     advance: Advance = lambda done, note: None,
 ) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """[P] mean of full gradients, and the prompts' columns [n]. Raises CropiError when all are 0.
+    """[P] mean of the full gradients that are not 0, and the prompts' columns [n]; 0 if all are.
 
     ``normalised`` makes each gradient's length 1 first.
     """
@@ -224,6 +224,4 @@ def mean_direction(
         if length > 0:
             total += row / length if normalised else row
             kept += 1
-    if kept == 0:
-        raise CropiError("none of the validation gradients is finite and different from zero")
-    return total / kept, {name: np.array(values) for name, values in columns.items()}
+    return total / max(kept, 1), {name: np.array(values) for name, values in columns.items()}

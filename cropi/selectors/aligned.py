@@ -49,6 +49,8 @@ class AlignedSelector(InfluenceSelector):
     mixed_shrink: Probability = 0.2
 
     def __post_init__(self) -> None:
+        if self.inverse is not None and self.metric != "cosine":
+            raise ValueError("inverse starts from cosines: set metric=cosine, or inverse=null")
         if isinstance(self.engine, Directional):
             wrong = [
                 text
@@ -119,11 +121,14 @@ class AlignedSelector(InfluenceSelector):
         """Average over phases, weigh by the chance of a mixed group, fuse."""
         ids = [group.prompt_id for group in candidates.ready]
         components = {f"influence/{name}": values[:, m] for m, name in enumerate(sets)}
+        averages: dict[str, FloatArray] = {}
         if self.average > 0:
-            values = standardised(values, valid)
-            before = self._before(context, sets, ids)
-            values = running_average(before, values, self.average)
-            components |= {f"average/{name}": values[:, m] for m, name in enumerate(sets)}
+            # Over the whole pool: a prompt that has no gradient now keeps its past for later.
+            now = np.full((len(pool), len(sets)), np.nan)
+            now[candidates.places] = standardised(values, valid)
+            mean = running_average(self._before(context, sets, pool), now, self.average)
+            averages = {f"average/{name}": mean[:, m] for m, name in enumerate(sets)}
+            values = mean[candidates.places]
         if self.mixed_group is not None:
             chance = mixed_probability(
                 found.columns["pass_rate"], valid, self.mixed_group, self.mixed_shrink
@@ -149,19 +154,22 @@ class AlignedSelector(InfluenceSelector):
             ids=tuple(prompt.id for prompt in pool),
             values=np.where(is_valid, candidates.spread(fused), 0.0),
             valid=is_valid,
-            components={name: candidates.spread(column) for name, column in components.items()},
+            components={
+                **{name: candidates.spread(column) for name, column in components.items()},
+                **averages,
+            },
             metrics={**candidates.metrics(), **_drift_metrics(found), **metrics},
         )
 
     def _before(
-        self, context: SelectionContext, sets: list[str], ids: list[str]
+        self, context: SelectionContext, sets: list[str], pool: Sequence[Prompt]
     ) -> FloatArray | None:
-        """[n, M] averages of the phase before, NaN for a prompt that had none."""
+        """[N, M] averages of the phase before, NaN for a prompt that had none."""
         previous = context.previous()
         if previous is None:
             return None
         place = {prompt_id: i for i, prompt_id in enumerate(previous.ids)}
-        order = [place.get(prompt_id, -1) for prompt_id in ids]
+        order = [place.get(prompt.id, -1) for prompt in pool]
         columns = []
         for name in sets:
             column = previous.components.get(f"average/{name}")
@@ -193,11 +201,15 @@ class AlignedSelector(InfluenceSelector):
 
 
 def _drift_metrics(found: Influences) -> dict[str, float]:
-    """Means over the candidates: how far the policy has moved from the stored trajectories' β."""
+    """Means over the candidates whose gradient is finite: how far the policy has moved from β."""
     names = {"log_ratio": "drift/log_ratio", "ess": "drift/ess", "high": "drift/ratio_above_1.5",
              "low": "drift/ratio_below_0.1"}  # fmt: skip
+    finite = found.columns["finite"] > 0
+    drift = {
+        label: float(np.mean(found.columns[name][finite])) for name, label in names.items()
+    } if finite.any() else {}
     return {
-        **{label: float(np.mean(found.columns[name])) for name, label in names.items()},
-        "scored": float(len(found.norms)),
+        **drift,
+        "scored": float(np.count_nonzero(finite)),
         "seconds_per_prompt": float(np.mean(found.columns["seconds"])),
     }

@@ -50,9 +50,9 @@ def with_training(
 
 
 def drawn_share(pool: Sequence[Prompt], share: float, context: SelectionContext) -> list[Prompt]:
-    """A share of the pool (rounded), drawn by lot anew in each phase, in the pool's order."""
+    """A share of the pool (rounded, at least one), drawn by lot in each phase, in pool order."""
     seed = derive(context.seed, "refresh", context.phase)
-    count = round(share * len(pool))
+    count = max(1, round(share * len(pool)))
     best = sorted(pool, key=lambda prompt: (lottery(seed, prompt.id), prompt.id))[:count]
     chosen = {prompt.id for prompt in best}
     return [prompt for prompt in pool if prompt.id in chosen]

@@ -62,9 +62,11 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.4), layout="constrained")
+        timed = bool(result["seconds"])
+        figure = Figure(figsize=(10 if timed else 6, 4.4), layout="constrained")
         FigureCanvasAgg(figure)
-        quality, cost = figure.subplots(1, 2)
+        axes = figure.subplots(1, 1 + timed, squeeze=False)[0]
+        quality = axes[0]
         largest = max(row["k"] for row in result["settings"])
         lines: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
         for row in result["settings"]:
@@ -92,21 +94,27 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
         quality.axhline(result["at"], color="#BBBBBB", ls=":", label="chance")
         quality.set(xscale="log", xlabel="Share of coordinates kept", ylim=(0, 1.02),
                     ylabel=f"Precision at {result['at']:.0%} against exact")  # fmt: skip
-        for number, name in enumerate(projectors):
-            for engine, style in (("fast", "-"), ("reference", ":")):
-                own = [row for row in result["seconds"]
-                       if row["projector"] == name and row["engine"] == engine]  # fmt: skip
-                rows = sorted(own, key=lambda row: row["keep"])
-                cost.plot(
-                    [row["keep"] for row in rows], [row["ratio_to_bare"] for row in rows], style,
-                    color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
-                )  # fmt: skip
-        cost.set_title("solid: fast engine, dotted: reference", fontsize=9)
-        cost.axhline(1.0, color="#666666", ls="--")
-        cost.annotate("forward and backward", (0.99, 1.0), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", color="#555555")  # fmt: skip
-        cost.set(xscale="log", xlabel="Share of coordinates kept", ylim=(0, None),
-                 ylabel="CPU seconds of scoring / of training")  # fmt: skip
+        if timed:
+            _draw_seconds(axes[1], result, projectors)
         names = quality.get_legend_handles_labels()
         figure.legend(*names, loc="outside lower center", ncols=3, fontsize=8)
         write_atomically(path, lambda p: figure.savefig(p, format="png", dpi=160))
+
+
+def _draw_seconds(cost: Any, result: Mapping[str, Any], projectors: list[str]) -> None:
+    """Scoring over training, both engines."""
+    for number, name in enumerate(projectors):
+        for engine, style in (("fast", "-"), ("reference", ":")):
+            own = [row for row in result["seconds"]
+                   if row["projector"] == name and row["engine"] == engine]  # fmt: skip
+            rows = sorted(own, key=lambda row: row["keep"])
+            cost.plot(
+                [row["keep"] for row in rows], [row["ratio_to_bare"] for row in rows], style,
+                color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
+            )  # fmt: skip
+    cost.set_title("solid: fast engine, dotted: reference", fontsize=9)
+    cost.axhline(1.0, color="#666666", ls="--")
+    cost.annotate("forward and backward", (0.99, 1.0), xycoords=("axes fraction", "data"),
+                  ha="right", va="bottom", color="#555555")  # fmt: skip
+    cost.set(xscale="log", xlabel="Share of coordinates kept", ylim=(0, None),
+             ylabel="CPU seconds of scoring / of training")  # fmt: skip

@@ -94,7 +94,7 @@ GOLDEN = {
     "added key that nothing reads": (
         ["+foo=3"],
         "foo: nothing reads this key; the groups are benchmark, verifier, model, rollout, "
-        "selector, trainer, evaluation, tracker",
+        "projector, engine, selector, trainer, evaluation, tracker",
     ),
     "added key that exists": (
         ["+seed=3"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,19 @@ STUDY = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def _own_logging() -> Iterator[None]:
+    """The command line sets up logging; other tests must not inherit it."""
+    loggers = [logging.getLogger(), logging.getLogger("cropi")]
+    before = [(each, each.handlers[:], each.level, each.propagate) for each in loggers]
+    yield
+    for each, handlers, level, propagate in before:
+        each.handlers[:], each.level, each.propagate = handlers, level, propagate
+        each.setLevel(level)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_own_logging")
 def test_a_study_runs_its_run_and_reads_any_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,7 +57,8 @@ def test_a_study_runs_its_run_and_reads_any_other(
     assert {row["engine"] for row in result["seconds"]} == {"fast", "reference"}
     assert "Spearman" in capsys.readouterr().out
 
-    assert main([*STUDY, f"study.run={folder}", "study.step=null", *places]) == 0
+    untimed = [f"study.run={folder}", "study.step=null", "study.timed_prompts=0", *places]
+    assert main([*STUDY, *untimed]) == 0
     assert (folder / "studies" / "projection-step-last" / "result.json").exists()
 
     assert main([*STUDY, f"study.run={folder}", "study.step=77", *places]) == 1
