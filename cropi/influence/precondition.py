@@ -40,14 +40,13 @@ def scale_of(second_moment: Mapping[str, Tensor], damping: float) -> dict[str, T
 def mean_square(gradients: Iterable[Gradients], policy: Policy) -> dict[str, Tensor]:
     """Mean squared gradient by parameter name, of full rows in the model's order; 0 without any.
 
-    Rows that mean nothing (``finite`` 0) are left out.
+    Rows that mean nothing (``finite`` 0) are zero and not counted.
     """
     shapes = shapes_of(policy)
     total = torch.zeros(sum(shape.numel for shape in shapes), device=policy.device)
     count = 0
     for part in gradients:
-        finite = torch.from_numpy(part.columns["finite"] > 0).to(total.device)
-        total += part.rows[finite].float().square().sum(dim=0)
-        count += int(finite.sum())
+        total += part.rows.float().square().sum(dim=0)
+        count += int(part.columns["finite"].sum())
     parts = (total / max(count, 1)).split([shape.numel for shape in shapes])
     return {s.name: v.view(s.shape) for s, v in zip(shapes, parts, strict=True)}

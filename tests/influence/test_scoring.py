@@ -200,6 +200,23 @@ def test_killed_again_and_again(tmp_path: Path, make: Callable[[], Recipe]) -> N
         assert len(COMPUTED) == 10 - len(done), "nothing is missing"
 
 
+def test_a_pass_of_which_one_row_was_marked_is_computed_again(tmp_path: Path) -> None:
+    """Marks of one pass are written together, but nothing promises that all reach the disk."""
+    whole = filled(tmp_path / "whole", sparse()).store
+    projection = sparse().projection(POLICY)
+    place = Place(tmp_path / "torn", {"policy": POLICY.fingerprint()}, 10, projection.dimension)
+    torn, first = place.open(), FAST.passes(POLICY, GROUPS, projection)[0].places
+    assert len(first) > 1
+    torn.write(first[1:], whole.rows(first[1:]), {
+        name: whole.column(name)[list(first[1:])] for name in COLUMNS
+    })  # fmt: skip
+    told: list[int] = []
+    again = filled(tmp_path / "torn", sparse(), advance=lambda done, note: told.append(done))
+    assert bits(again.store) == bits(whole)
+    assert told[0] == 0
+    assert sum(told) == 10
+
+
 # ── several processes ────────────────────────────────────────────────────────────────────────
 
 

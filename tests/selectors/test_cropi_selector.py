@@ -35,6 +35,7 @@ from cropi.contracts import SelectionContext
 from cropi.influence.directional import Directional
 from cropi.influence.estimator import Estimator
 from cropi.influence.fast import Fast
+from cropi.influence.measuring import Influences
 from cropi.influence.reference import Reference
 from cropi.projectors.columns import Columns
 from cropi.projectors.none import NoProjection
@@ -175,6 +176,19 @@ def test_a_prompt_that_breaks_the_model_breaks_alone(projector: Any) -> None:
             atol=1e-6, err_msg=name,
         )  # fmt: skip
     assert np.isfinite(list(results[0].metrics.values())).all()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_a_gradient_of_length_zero_is_no_score(metric: str) -> None:
+    """It can happen under a KL term: equal rewards, and a policy that has not moved."""
+    columns = {"finite": np.ones(3)}
+    found = Influences(
+        np.array([[2.0], [0.0], [-6.0]]), np.array([4.0, 0.0, 4.0]), np.array([1.0]), columns
+    )
+    values, valid, _ = cropi(metric=metric).compare(found)
+    assert valid.tolist() == [True, False, True]
+    assert values[:, 0].tolist() == ([0.5, 0.0, -1.5] if metric == "cosine" else [2.0, 0.0, -6.0])
+    assert columns["finite"].tolist() == [1.0, 1.0, 1.0]
 
 
 # ── how scores are made ──────────────────────────────────────────────────────────────────────

@@ -43,9 +43,12 @@ NEW = replace(
 @pytest.mark.parametrize("ratio", ["token", "sequence"])
 def test_coefficients_use_each_trajectorys_own_behaviour(reuse: str, ratio: str) -> None:
     """The gradient is autograd's of the ratios to whichever policy drew the trajectory."""
-    used = NEW if reuse == "latest" else joined(OLD, NEW)
+    both = replace(OLD, trajectories=(*OLD.trajectories, *NEW.trajectories))
+    used = NEW if reuse == "latest" else both
 
-    def objective(now: torch.Tensor, behaviour: torch.Tensor, mask: torch.Tensor, rewards: np.ndarray) -> torch.Tensor:  # noqa: E501, fmt: skip
+    def objective(
+        now: torch.Tensor, behaviour: torch.Tensor, mask: torch.Tensor, rewards: np.ndarray
+    ) -> torch.Tensor:
         advantages = torch.from_numpy((rewards - rewards.mean()) / (rewards.std(ddof=1) + 1e-4))
         log_ratio = (now - behaviour) * mask
         if ratio == "sequence":
