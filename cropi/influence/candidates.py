@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cropi.influence.estimator import Estimator
 from cropi.influence.prepared import Prepared, prepare, repeated_share
 from cropi.types import FloatArray, Group
 
@@ -25,19 +24,18 @@ class Candidates:
     left_out: Mapping[str, int]  # reason -> prompts
 
     @classmethod
-    def of(
-        cls, ids: Sequence[str], groups: Mapping[str, Group], estimator: Estimator
-    ) -> Candidates:
-        """A prompt without a group is left out as ``no rollouts``."""
+    def of(cls, ids: Sequence[str], groups: Mapping[str, Group]) -> Candidates:
+        """A prompt without a group is left out as ``no rollouts``; equal rewards always are.
+
+        A KL term gives those a gradient too, but it teaches nothing about the task, and while the
+        policy is still the trajectories' own, rounding alone decides where it points.
+        """
         ready: list[Prepared] = []
         places: list[int] = []
         reasons: Counter[str] = Counter()
         for place, prompt_id in enumerate(ids):
             group = groups.get(prompt_id)
-            found = (
-                "no rollouts" if group is None
-                else prepare(group, needs_signal=estimator.needs_signal)
-            )  # fmt: skip
+            found = "no rollouts" if group is None else prepare(group, needs_signal=True)
             if isinstance(found, str):
                 reasons[found] += 1
             else:

@@ -51,11 +51,6 @@ class Estimator(Part):
         if self.ratio_cap is not None and self.ratio == "none":
             raise ValueError("ratio_cap has no ratio to cap: set ratio_cap=null")
 
-    @property
-    def needs_signal(self) -> bool:
-        """Whether a group of equal rewards has a gradient of exactly zero."""
-        return self.kl == 0.0
-
     def coefficients(self, now: Tensor, behaviour: Tensor, mask: Tensor, rewards: Tensor) -> Tensor:
         """c [K, T] of one group: now and behaviour [K, T] log-probs, mask bool, rewards [K].
 

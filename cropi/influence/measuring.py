@@ -75,7 +75,7 @@ class Measuring:
         found = {}
         for name, groups in sets.items():
             by_id = {group.prompt_id: group for group in groups}
-            candidates = Candidates.of(list(by_id), by_id, self.recipe.estimator)
+            candidates = Candidates.of(list(by_id), by_id)
             if candidates.ready:
                 found[name] = candidates
                 log.info("validation/%s: %s have a gradient", name, candidates)

@@ -49,7 +49,7 @@ class InfluenceSelector(Selector, ABC):
 
     def candidates(self, pool: Sequence[Prompt], groups: Mapping[str, Group]) -> Candidates:
         """The prompts with a gradient. Raises CropiError when there is none."""
-        found = Candidates.of([prompt.id for prompt in pool], groups, self.estimator)
+        found = Candidates.of([prompt.id for prompt in pool], groups)
         if not found.ready:
             raise CropiError(
                 f"no prompt has a gradient: {found}; sample hotter or more often "

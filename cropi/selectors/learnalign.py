@@ -42,9 +42,8 @@ class LearnAlign(InfluenceSelector):
             rows = measuring.rows_of(candidates)
             values = learnalign_scores(rows, learnability)
             finite = rows.column("finite") > 0
-        # With a KL term even equal rewards have a gradient, but there is nothing to learn in them.
         valid = np.zeros(len(pool), dtype=bool)
-        valid[candidates.places] = finite & (learnability > 0)
+        valid[candidates.places] = finite
         return Scores(
             ids=tuple(prompt.id for prompt in pool),
             values=np.where(valid, candidates.spread(values), 0.0),

@@ -105,13 +105,13 @@ class ProjectionStudy(Study):
         """A draw of the prompts with a gradient, and the first ones of each validation set."""
         node = run.config["selector"].get("estimator")
         estimator = Estimator() if node is None else build(node, Estimator, "selector.estimator")
-        pool = _ready(stored_groups(run, "train"), estimator)
+        pool = _ready(stored_groups(run, "train"))
         order = stream(0, "projection study").permutation(len(pool))
         chosen = sorted(order[: self.prompts].tolist())
         if len(chosen) < FEWEST:
             raise CropiError(f"only {len(chosen)} stored prompts of {run.folder} have a gradient")
         sets = {
-            name.removeprefix("validation/"): _ready(stored_groups(run, name), estimator)
+            name.removeprefix("validation/"): _ready(stored_groups(run, name))
             for name in validation_sets(run)
         }
         sets = {name: ready[: self.validation_prompts] for name, ready in sets.items() if ready}
@@ -196,6 +196,6 @@ class ProjectionStudy(Study):
         return rows
 
 
-def _ready(groups: Iterable[Group], estimator: Estimator) -> list[Prepared]:
+def _ready(groups: Iterable[Group]) -> list[Prepared]:
     by_id = {group.prompt_id: group for group in groups}
-    return list(Candidates.of(list(by_id), by_id, estimator).ready)
+    return list(Candidates.of(list(by_id), by_id).ready)

@@ -55,7 +55,7 @@ def measure(
     recipe = Recipe(engine or Fast(), projector, Estimator())
     measuring = Measuring(recipe, context, folder, **options)
     by_id = {group.prompt_id: group for group in POOL}
-    candidates = Candidates.of(list(by_id), by_id, Estimator())
+    candidates = Candidates.of(list(by_id), by_id)
     sets = measuring.validation(SETS)
     measuring.precondition(kind, 0.01, sets)
     return measuring.against(candidates, sets)

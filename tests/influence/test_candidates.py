@@ -9,7 +9,6 @@ import pytest
 from influence_cases import EOS, group_of, random_group
 
 from cropi.influence.candidates import Candidates
-from cropi.influence.estimator import Estimator
 from cropi.types import Group, Verdict
 
 EQUAL = group_of("equal", [1], [[2, EOS], [3, EOS]], [0.0, 0.0], [[-1.0] * 2] * 2)
@@ -22,9 +21,9 @@ LIVE = random_group(3)
 ALL = [EQUAL, LIVE, UNSCORED, BROKEN, ODD_NAN]
 
 
-def candidates(groups: list[Group], estimator: Estimator | None = None) -> Candidates:
+def candidates(groups: list[Group]) -> Candidates:
     by_id = {group.prompt_id: group for group in groups}
-    return Candidates.of(["absent", *by_id], by_id, estimator or Estimator())
+    return Candidates.of(["absent", *by_id], by_id)
 
 
 def test_each_prompt_is_ready_or_left_out_for_a_reason() -> None:
@@ -43,13 +42,6 @@ def test_each_prompt_is_ready_or_left_out_for_a_reason() -> None:
     assert str(candidates([LIVE])) == "1 of 2 prompts (not 1 no rollouts)"
 
 
-def test_a_kl_term_gives_equal_rewards_a_gradient() -> None:
-    found = candidates(ALL, Estimator(kl=0.1))
-    assert [group.prompt_id for group in found.ready] == [
-        "equal", LIVE.prompt_id, "unscored", "odd"
-    ]  # fmt: skip
-
-
 def test_numbers_of_the_candidates_are_spread_over_the_prompts() -> None:
     np.testing.assert_array_equal(
         candidates(ALL).spread([7.0, 8.0]), [np.nan, np.nan, 7.0, np.nan, np.nan, 8.0]
@@ -63,7 +55,7 @@ def test_what_is_left_out_is_counted() -> None:
     assert metrics["masked_share/equal_rewards"] == pytest.approx(1 / 6)
     # LIVE's last response is its first once more; it has four, the other prompt two.
     assert metrics["repeated_share"] == pytest.approx(1 / 6)
-    nothing = Candidates.of([], {}, Estimator())
+    nothing = Candidates.of([], {})
     assert nothing.metrics() == {"masked_share": 1.0, "repeated_share": 0.0}
 
 

@@ -166,9 +166,9 @@ def test_kl_equals_autograd_also_without_signal() -> None:
 
     policy = policy_of("llama")
     group = group_of("a", [1, 2], [[3, EOS], [4, EOS]], [1.0, 1.0], [[-1.0, -2.0], [-0.1, -3.0]])
-    assert prepare(group, needs_signal=Estimator().needs_signal) == EQUAL
+    assert prepare(group, needs_signal=True) == EQUAL
     estimator = Estimator(kl=0.3)
-    ready = prepared(group, needs_signal=estimator.needs_signal)
+    ready = prepared(group, needs_signal=False)
     rows = rows_of(Reference(), policy, ready, estimator=estimator)
     assert relative_error(rows[0], autograd_gradient(policy, group, objective)) < 1e-9
 

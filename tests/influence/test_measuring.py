@@ -68,7 +68,7 @@ class Watched:
         self, sets: Mapping[str, Sequence[Group]] = SETS, pool: Sequence[Group] = POOL
     ) -> Influences:
         by_id = {group.prompt_id: group for group in pool}
-        candidates = Candidates.of(list(by_id), by_id, self.measuring.recipe.estimator)
+        candidates = Candidates.of(list(by_id), by_id)
         return self.measuring.against(candidates, self.measuring.validation(sets))
 
     @property
@@ -190,6 +190,12 @@ def test_rows_of_another_policy_are_refused_by_name(tmp_path: Path) -> None:
         Watched(tmp_path, SPARSE, policy=moved(1e-3)).against()
     with pytest.raises(DataError, match=r"identity\.estimator\.kl was 0\.0, is 0\.1"):
         Watched(tmp_path, SPARSE, estimator=Estimator(kl=0.1)).against()
+
+
+def test_exact_products_with_other_directions_are_refused_by_name(tmp_path: Path) -> None:
+    Watched(tmp_path, NoProjection()).against(ALIVE)
+    with pytest.raises(DataError, match=r"identity\.projection\.directions was"):
+        Watched(tmp_path, NoProjection()).against({**ALIVE, "B": [random_group(61)]})
 
 
 def killed_in(stage: str, number: int, folder: Path, projector: Projector) -> int | None:

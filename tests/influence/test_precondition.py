@@ -82,7 +82,7 @@ def preconditioned(
     sets = with_.validation(groups)
     with_.precondition(kind, 0.01, sets)  # type: ignore[arg-type]
     by_id = {group.prompt_id: group for group in POOL}
-    return with_.against(Candidates.of(list(by_id), by_id, Estimator()), sets)
+    return with_.against(Candidates.of(list(by_id), by_id), sets)
 
 
 def random_moments(seed: int = 3) -> dict[str, torch.Tensor]:

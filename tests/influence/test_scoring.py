@@ -19,8 +19,9 @@ from influence_cases import (
     policy_of,
     prepared,
     random_group,
+    wrap,
 )
-from worker_cases import Drawn, die_at_write, kill_me
+from worker_cases import Bigram, Drawn, die_at_write, kill_me
 
 from cropi.contracts import PolicySource
 from cropi.influence import scoring
@@ -127,6 +128,22 @@ def test_exact_rows_are_autograds_inner_products(tmp_path: Path) -> None:
     np.testing.assert_allclose(rows[:, 2], gradients.square().sum(dim=1), rtol=1e-4)
 
 
+@pytest.mark.parametrize("engine", [FAST, Reference()], ids=["fast", "reference"])
+def test_a_narrow_models_products_are_added_up_in_float32(engine: Engine) -> None:
+    """Influence trap 9: the gradients are bfloat16, their sums must not be."""
+    policy = policy_of("llama", torch.bfloat16)
+    recipe = exact(engine)
+    projection = recipe.projection(policy)
+    rows = torch.zeros(10, 3)
+    for own in engine.gradients(policy, GROUPS, projection, recipe.estimator):
+        assert own.rows.dtype == torch.float32
+        rows[own.places] = own.rows
+    gradients = torch.stack([autograd_gradient(policy, group) for group in RAW])
+    lengths = gradients.norm(dim=1)
+    # Its forward passes differ by bfloat16's rounding as well.
+    torch.testing.assert_close(rows[:, 2].sqrt().double(), lengths, rtol=0.1, atol=0)
+
+
 def test_a_group_that_overflows_is_zero_and_marked_and_harms_no_other(tmp_path: Path) -> None:
     mixed = [*GROUPS[:3], BROKEN, *GROUPS[3:]]
     store = filled(tmp_path / "mixed", sparse(), groups=mixed).store
@@ -153,6 +170,19 @@ def test_a_mean_leaves_out_what_means_nothing() -> None:
     mean, columns = mean_direction([BROKEN], recipe, projection, POLICY, normalised=False)
     assert not mean.any()
     assert not columns["finite"].any()
+
+
+@pytest.mark.parametrize("engine", [FAST, Reference()], ids=["fast", "reference"])
+def test_a_parameter_without_a_gradient_is_told_at_every_start(
+    tmp_path: Path, engine: Engine
+) -> None:
+    """Not only at the first, whose rows the second would find there."""
+    model = Bigram()
+    model.unused = torch.nn.Linear(2, 2, bias=False)
+    policy = wrap(model)
+    for _ in range(3):
+        with pytest.raises(CropiError, match=r"no gradient reached unused\.weight"):
+            filled(tmp_path, sparse(engine), policy=policy)
 
 
 # ── killed ───────────────────────────────────────────────────────────────────────────────────
@@ -276,7 +306,8 @@ def test_three_workers_with_a_model_from_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("end", "text"), [
-    ("kill", "exit code -9"), ("raise", "failed: the disk is full of birds"),
+    ("kill", "exit code -9 .killed: out of memory.*fewer workers"),
+    ("raise", "failed: the disk is full of birds"),
 ])  # fmt: skip
 def test_a_worker_that_fails_leaves_its_finished_rows(
     tmp_path: Path, end: str, text: str

@@ -37,12 +37,13 @@ from cropi.influence.estimator import Estimator
 from cropi.influence.fast import Fast
 from cropi.influence.measuring import Influences
 from cropi.influence.reference import Reference
+from cropi.policies.logprobs import TokenBatch, token_log_probs
 from cropi.projectors.columns import Columns
 from cropi.projectors.none import NoProjection
 from cropi.projectors.sparse import Sparse
 from cropi.runtime.errors import CropiError
 from cropi.selectors.files import read_scores, write_selection
-from cropi.types import Group, Scores
+from cropi.types import Group, Scores, Verdict
 
 WIDE = policy_of("llama")
 OVERFLOWS = group_of("overflows", [1, 2], [[3], [4]], [1.0, 0.0], [[-500.0], [-1.0]])
@@ -178,9 +179,42 @@ def test_a_prompt_that_breaks_the_model_breaks_alone(projector: Any) -> None:
     assert np.isfinite(list(results[0].metrics.values())).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"normalise_validation": True}, {"inverse": 1.0}])
+def test_a_kl_term_does_not_bring_equal_rewards_back(options: dict[str, Any]) -> None:
+    """While the policy is β their gradients are rounding errors, of any direction."""
+    alive = [on_policy(group) for group in LIVE]
+    dead = [all_right(group, f"dead{i}") for i, group in enumerate(alive)]
+    sets = {"A": [on_policy(TARGET), *(replace(g, prompt_id=f"v{g.prompt_id}") for g in dead)]}
+    more = {"estimator": Estimator(kl=0.1), **options}
+    found = scored([*alive, *dead], sets, **more)
+    assert found.valid.tolist() == [True] * 8 + [False] * 8
+    clean = scored(alive, {"A": sets["A"][:1]}, **more)
+    np.testing.assert_allclose(
+        found.components["influence/A"][:8], clean.components["influence/A"], atol=1e-5
+    )
+
+
+def on_policy(group: Group) -> Group:
+    """The group as if the policy itself had drawn it."""
+    batches = [
+        TokenBatch.of([group.prompt_token_ids.tolist()], [t.token_ids.tolist()], pad_id=0)
+        for t in group.trajectories
+    ]
+    with torch.no_grad():
+        now = [token_log_probs(POLICY.model, b, temperature=1.0).values[0] for b in batches]
+    return replace(group, trajectories=tuple(
+        replace(t, log_probs=values.numpy())
+        for t, values in zip(group.trajectories, now, strict=True)
+    ))  # fmt: skip
+
+
+def all_right(group: Group, name: str) -> Group:
+    trajectories = [replace(t, verdict=Verdict(1.0, "ok", "hand")) for t in group.trajectories]
+    return replace(group, prompt_id=name, trajectories=tuple(trajectories))
+
+
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 def test_a_gradient_of_length_zero_is_no_score(metric: str) -> None:
-    """It can happen under a KL term: equal rewards, and a policy that has not moved."""
     columns = {"finite": np.ones(3)}
     found = Influences(
         np.array([[2.0], [0.0], [-6.0]]), np.array([4.0, 0.0, 4.0]), np.array([1.0]), columns
@@ -324,7 +358,9 @@ def test_a_past_is_kept_for_a_prompt_that_has_no_gradient_for_a_while(tmp_path: 
     """Scores of three phases, each read back from the last one's file as in a run."""
     selector = cropi(average=0.5, alpha=0.5)
     pool, full = pool_of(LIVE)
-    without = {**full, "prompt2": replace(DEAD, prompt_id="prompt2")}
+    without = {
+        **full, "prompt3": flipped(LIVE[3], "prompt3"), "prompt2": named(DEAD, "prompt2"),
+    }  # fmt: skip
     del without["prompt5"]
     own = {  # each phase's standardised scores, by itself
         name: selector.score(pool, context(groups, SETS)).components["average/A"]
@@ -346,6 +382,10 @@ def test_a_past_is_kept_for_a_prompt_that_has_no_gradient_for_a_while(tmp_path: 
     second = 0.5 * own["full"] + 0.5 * now  # the missing ones' past fades by half
     np.testing.assert_allclose(found[1].components["average/A"], second, atol=1e-6)
     assert not found[1].valid[gone].any(), "a past alone does not make it eligible"
+    left = [i for i in range(8) if i not in gone]
+    ranks = (-second[left]).argsort().argsort() + 1.0  # the average is what counts
+    np.testing.assert_array_equal(found[1].components["rank/A"][left], ranks)
+    assert not np.array_equal(ranks, (-now[left]).argsort().argsort() + 1.0)
     assert set(selector.select(found[1], 8).ids).isdisjoint({"prompt2", "prompt5"})
     third = 0.5 * second + 0.5 * own["full"]
     np.testing.assert_allclose(found[2].components["average/A"], third, atol=1e-6)
