@@ -12,10 +12,10 @@ from cropi.types import BoolArray, FloatArray, Group, Prompt
 
 @dataclass(frozen=True)
 class PassRates:
-    """mean, variance float64 [N] of the scorable rewards; count int64 [N]; known bool [N].
+    """mean, variance float64 [N] of correctness where scorable; count int64 [N]; known bool [N].
 
-    ``variance`` is the unbiased one, which for 0/1 rewards is k(K−k)/(K(K−1)): the unbiased
-    estimate of p(1−p). It is 0 and not ``resolved`` where fewer than two rewards are scorable.
+    ``variance`` is the unbiased one, which for right or wrong is k(K−k)/(K(K−1)): the unbiased
+    estimate of p(1−p). It is 0 and not ``resolved`` where fewer than two can be scored.
     """
 
     mean: FloatArray
@@ -37,20 +37,20 @@ def pass_rates(
     rollouts: Mapping[str, Group],
     latest: Mapping[str, Sequence[float]] | None = None,
 ) -> PassRates:
-    """One estimate a prompt: from ``latest`` (rewards by prompt id) where it has the prompt."""
+    """One estimate a prompt: from ``latest`` (correctness by prompt id) where it has the prompt."""
     n = len(pool)
     mean, variance = np.zeros(n), np.zeros(n)
     count, fresh = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=bool)
     for place, prompt in enumerate(pool):
-        rewards = np.empty(0)
+        right = np.empty(0)
         if latest is not None and prompt.id in latest:
-            rewards, fresh[place] = np.asarray(latest[prompt.id], dtype=np.float64), True
+            right, fresh[place] = np.asarray(latest[prompt.id], dtype=np.float64), True
         elif prompt.id in rollouts:
-            rewards = rollouts[prompt.id].rewards
-        rewards = rewards[~np.isnan(rewards)]
-        count[place] = rewards.size
-        if rewards.size:
-            mean[place] = rewards.mean()
-        if rewards.size > 1 and rewards.max() > rewards.min():
-            variance[place] = rewards.var(ddof=1)
+            right = rollouts[prompt.id].correctness
+        right = right[~np.isnan(right)]
+        count[place] = right.size
+        if right.size:
+            mean[place] = right.mean()
+        if right.size > 1 and right.max() > right.min():
+            variance[place] = right.var(ddof=1)
     return PassRates(mean, variance, count, fresh)

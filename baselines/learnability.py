@@ -17,7 +17,7 @@ class Learnability(Selector):
     """Ranks by p(1−p), p being a prompt's pass rate.
 
     ``form: plain`` is p̂(1−p̂); ``unbiased`` is k(K−k)/(K(K−1)), whose mean over draws is
-    p(1−p) (it needs two scorable rewards). ``source: offline`` reads β's stored rollouts;
+    p(1−p) (it needs two scorable completions). ``source: offline`` reads β's stored rollouts;
     ``training`` takes a prompt's latest training group instead, where it has one: fresher, and
     already paid for. A prompt whose score is 0 teaches nothing; it is taken only when the budget
     reaches that far down.
@@ -60,11 +60,11 @@ class Learnability(Selector):
     def observe(self, step: int, groups: Sequence[Group]) -> None:
         if self.source == "training":
             for group in groups:
-                rewards = [t.reward for t in group.trajectories]
-                self._latest[group.prompt_id] = [r for r in rewards if r is not None]
+                right = [t.correctness for t in group.trajectories]
+                self._latest[group.prompt_id] = [c for c in right if c is not None]
 
     def state_dict(self) -> dict[str, Any]:
         return {"latest": self._latest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._latest = {i: list(rewards) for i, rewards in state.get("latest", {}).items()}
+        self._latest = {i: list(right) for i, right in state.get("latest", {}).items()}

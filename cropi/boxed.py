@@ -1,4 +1,4 @@
-r"""The last ``\boxed{…}`` of a text, found by matching braces."""
+r"""The ``\boxed{…}`` of a text, found by matching braces."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 _TOKEN = re.compile(
     r"(?P<run>\\++)(?:(?P<box>(?:boxed|fbox)(?![A-Za-z])\s*+)(?P<open>\{)?|(?P<escaped>[{}]))?|[{}]"
 )
+_ONLY = re.compile(r"(?<!\\)\\boxed\{([^{}\\]*)\}")  # the common case, without a scan
 _WORD = re.compile(r"[^\s{}$\\]+")
 
 
@@ -18,22 +19,38 @@ def last_boxed(text: str) -> str | None:
     ``\boxed 31`` without braces gives the next word. A last box that is never closed (a completion
     cut short) gives None rather than an earlier box.
     """
+    only = _ONLY.search(text) if text.count("box") == 1 else None
+    if only:
+        return only[1].strip()
+    found = every_boxed(text)
+    return found[-1] if found else None
+
+
+def every_boxed(text: str) -> list[str]:
+    """The contents of all outermost boxes in their order; none when the last is never closed."""
+    if "boxed" not in text and "fbox" not in text:
+        return []
     opened: list[int | None] = []  # for each open brace: where its box's content starts, or None
-    start, end = -1, -1
+    spans: list[tuple[int, int]] = []
     for token in _TOKEN.finditer(text):
         brace = token["escaped"] or token.group()
         if token["open"]:
             opened.append(token.end())
         elif token["box"]:
             word = _WORD.match(text, token.end())
-            start, end = word.span() if word else (start, end)
+            if word:
+                spans.append(word.span())
         elif token["escaped"] and len(token["run"]) % 2:
             continue
         elif brace == "{":
             opened.append(None)
         elif brace == "}" and opened:
             content = opened.pop()
-            start, end = (start, end) if content is None else (content, token.start())
-    if start < 0 or any(content is not None and content > end for content in opened):
-        return None
-    return text[start:end].strip()
+            if content is not None:
+                while spans and spans[-1][0] >= content:
+                    spans.pop()  # boxes within this one
+                spans.append((content, token.start()))
+    last = spans[-1][1] if spans else -1
+    if any(content is not None and content > last for content in opened):
+        return []
+    return [text[start:end].strip() for start, end in spans]

@@ -26,6 +26,7 @@ QUESTIONS = {
     "evaluation": "how progress is measured",
     "tracker": "where metrics are mirrored",
     "study": "questions about the method, asked of a run",
+    "sweep": "grids of experiments, three seeds each",
     "experiment": "presets of a whole experiment",
     "debug": "presets to try things quickly",
 }
@@ -56,7 +57,11 @@ class Option:
 
 def conf_folder() -> Path:
     """Where the packaged configuration is installed."""
-    spec = find_spec("cropi.conf")
+    return _installed("cropi.conf")
+
+
+def _installed(package: str) -> Path:
+    spec = find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0])
@@ -64,7 +69,8 @@ def conf_folder() -> Path:
 
 def folders(config_dir: Path | None = None) -> list[Path]:
     """The folders options come from."""
-    return [conf_folder()] if config_dir is None else [conf_folder(), config_dir]
+    packaged = [_installed("cropi.conf"), _installed("cropi.sweeps")]
+    return packaged if config_dir is None else [*packaged, config_dir]
 
 
 def options(config_dir: Path | None = None) -> dict[str, dict[str, Option]]:

@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except CropiError as error:
-        from cropi.launch import CONFIG_MISTAKE, FAILED, tell
+        from cropi.launch import CONFIG_MISTAKE, FAILED
+        from cropi.outcome import tell
 
         tell(error)
         return CONFIG_MISTAKE if isinstance(error, ConfigError) else FAILED

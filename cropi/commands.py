@@ -8,12 +8,17 @@ from pathlib import Path
 
 from cropi.runtime.errors import CropiError, did_you_mean
 
-NAMES = ("list", "config", "doctor", "rollouts", "selection", "results")
+NAMES = ("list", "config", "doctor", "verify", "data", "tune", "rollouts", "selection", "results")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. Raises CropiError for what the user can put right."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(asked, "overrides") or any(text.startswith("-") for text in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse takes no overrides after a flag
+        asked.overrides += rest
     if asked.command == "doctor":
         from cropi.doctor import examine
 
@@ -26,6 +31,21 @@ def run(arguments: Sequence[str]) -> int:
         from cropi.reference import reference
 
         print(reference(asked.group), end="")
+    elif asked.command == "verify":
+        from cropi.grading import main as verify
+
+        return verify(asked.cases, asked.overrides, asked.config_dir)
+    elif asked.command == "data":
+        from cropi.data_check import main as check_data
+
+        return check_data(asked.overrides, asked.config_dir, asked.json)
+    elif asked.command == "tune":
+        from cropi.sweeping.tuning import main as tune
+
+        return tune(
+            asked.overrides, asked.config_dir, trials=asked.trials, metric=asked.metric,
+            direction="minimize" if asked.minimize else "maximize", name=asked.name,
+        )  # fmt: skip
     elif asked.command == "rollouts":
         from cropi.rollouts.show import show as show_rollouts
 
@@ -54,6 +74,26 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="is this machine ready?")
 
+    verify = commands.add_parser(
+        "verify", help="grade cases: one JSON object a line",
+        description="Grade cases, one JSON object a line, and print a verdict for each in order. "
+        "The verifier is verifier=math unless an override chooses another.",
+    )  # fmt: skip
+    verify.add_argument("cases", type=Path, help="a .jsonl file: id, gold, prediction; - is stdin")
+    _composed(verify, "verifier=math")
+
+    data = commands.add_parser("data", help="benchmarks").add_subparsers(dest="what", required=True)
+    check = data.add_parser("check", help="can this benchmark be trusted?")
+    check.add_argument("--json", type=Path, metavar="FILE", help="where to write the report")
+    _composed(check, "benchmark=word_problems")
+
+    tune = commands.add_parser("tune", help="search for good values with Optuna")
+    tune.add_argument("--trials", type=int, default=20, help="finished trials, earlier ones too")
+    tune.add_argument("--metric", default="eval/targeted", help="of the run's final evaluation")
+    tune.add_argument("--minimize", action="store_true", help="smaller is better")
+    tune.add_argument("--name", default="tune", help="of the study, to go on with it")
+    _composed(tune, "'selector.alpha=tag(log,interval(0.01,0.5))'")
+
     rollouts = commands.add_parser("rollouts", help="stored completions").add_subparsers(
         dest="what", required=True
     )
@@ -73,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of runs")
     results.add_argument("--plot", type=Path, metavar="FILE", help="also draw the curves")
     return parser
+
+
+def _composed(parser: argparse.ArgumentParser, example: str) -> None:
+    """A command that composes a configuration: overrides, and a folder of the user's own."""
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=f"such as {example}")
+    parser.add_argument("--config-dir", type=Path, help="a folder with groups of your own")
 
 
 def _run_folder(path: Path) -> Path:

@@ -29,6 +29,17 @@ from cropi.runtime.errors import ConfigError
 CONFIG_PATH = "pkg://cropi.conf"
 
 
+def _divide(total: int, parts: int) -> int:
+    """``${divide:160,4}`` is 40; a remainder is a mistake."""
+    if parts < 1 or total % parts:
+        raise ValueError(f"{total} cannot be divided into {parts} equal parts")
+    return total // parts
+
+
+# For presets that keep a product constant.
+OmegaConf.register_new_resolver("divide", _divide, replace=True)
+
+
 @dataclass(frozen=True)
 class Job:
     """One experiment of a command line: its overrides and its configuration, ``hydra`` included."""
@@ -57,6 +68,7 @@ class Composer:
     def __post_init__(self) -> None:
         setup_globals()  # the resolvers that Hydra's own configuration uses
         path = create_config_search_path(CONFIG_PATH)
+        path.prepend("cropi", "pkg://cropi.sweeps", SearchPathQuery(provider="schema"))
         if self.config_dir is not None:
             folder = self.config_dir.absolute()
             if not folder.is_dir():
@@ -68,11 +80,10 @@ class Composer:
     @staticmethod
     def _refuse_shadowed(folder: Path) -> None:
         """Hydra would silently take the packaged option of the same name."""
-        packaged = catalogue.conf_folder()
         shadowed = [
             f"{path}: {path.parent.name}={path.stem} is an option of cropi; choose another name"
             for path in sorted(folder.glob("*/**/*.yaml"))
-            if (packaged / path.relative_to(folder)).exists()
+            if any((place / path.relative_to(folder)).exists() for place in catalogue.folders())
         ]
         if shadowed:
             raise ConfigError(shadowed)

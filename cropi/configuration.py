@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib.metadata import requires
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,12 +20,14 @@ from omegaconf.errors import OmegaConfBaseException
 from cropi import catalogue
 from cropi.runtime.errors import ConfigError
 from cropi.runtime.parts import Part, build
-from cropi.settings import Offline, Parts, Settings
+from cropi.settings import Data, Jobs, Offline, Parts, Settings
+
+P = TypeVar("P")
 
 # Where a run is written, how it is shown and saved: none of it changes what comes out.
 NOT_SCIENCE = (
     "runs", "name", "cache", "progress", "tracker", "checkpoint_every", "keep_phase_policies",
-    "keep_gradients", "workers", "study", "hydra",
+    "keep_gradients", "workers", "jobs", "dry_run", "study", "sweep", "hydra",
 )  # fmt: skip
 # Groups that a selector takes into its own node, as ${projector}. A selector that does not is the
 # same method whatever they say.
@@ -50,7 +52,7 @@ def assemble(cfg: DictConfig) -> tuple[Settings, Parts]:
     built: dict[str, Any] = {}
     for group, kind in kinds.items():
         if values.get(group) is None:
-            problems.append(f"{group}: choose one with {group}=NAME; see `cropi list {group}`")
+            problems.append(_unchosen(group))
         else:
             built[group] = _try_build(values[group], kind, group, problems)
     problems = [p for p in problems if not _is_borrowed(p, values)]
@@ -67,11 +69,37 @@ def study_of(cfg: DictConfig) -> Any:
     """The study that is asked for. Raises ConfigError with every mistake in it."""
     from cropi.studies.study import Study
 
+    return part_of(cfg, "study", Study)  # type: ignore[type-abstract]
+
+
+def part_of(cfg: DictConfig, group: str, kind: type[P]) -> P:
+    """The part of one group, whatever the others hold. Raises ConfigError with every mistake."""
+    if cfg.get(group) is None:
+        raise ConfigError([_unchosen(group)])
+    values = {group: _plain(cfg[group])}
     try:
-        return build(resolved(cfg)["study"], Study, "study")  # type: ignore[type-abstract]
+        return build(values[group], kind, group)
     except ConfigError as error:
-        values = {"study": resolved(cfg)["study"]}
         raise ConfigError([_with_remedy(p, values) for p in error.problems]) from error
+
+
+def data_of(cfg: DictConfig) -> Data:
+    """Benchmark and verifier alone: nothing of models is imported. Raises ConfigError."""
+    from cropi.contracts import Benchmark, Verifier
+
+    values = resolved(cfg)
+    node = {f.name: values[f.name] for f in fields(Data) if f.name in values}
+    problems: list[str] = []
+    found: list[str] = []
+    # First the parts, so that mistakes in them and in the root keys are found together.
+    for group, kind in (("benchmark", Benchmark), ("verifier", Verifier)):
+        node[group] = _try_build(node[group], kind, group, problems)
+    data = _try_build({"_target_": f"{Data.__module__}.Data", **node}, Data, "", found)
+    problems += [p for p in found if not p.startswith(("benchmark=None", "verifier=None"))]
+    if problems:
+        raise ConfigError([_with_remedy(problem, values) for problem in problems])
+    assert isinstance(data, Data)
+    return data
 
 
 def contracts() -> dict[str, type[Part]]:
@@ -105,10 +133,13 @@ def contracts() -> dict[str, type[Part]]:
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
     """Plain values, interpolations followed. Raises ConfigError for missing or dangling ones."""
+    return _plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+
+
+def _plain(node: DictConfig) -> dict[str, Any]:
     try:
-        experiment = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-        missing = sorted(OmegaConf.missing_keys(experiment))
-        values = {} if missing else OmegaConf.to_container(experiment, resolve=True)
+        missing = sorted(OmegaConf.missing_keys(node))
+        values = {} if missing else OmegaConf.to_container(node, resolve=True)
     except OmegaConfBaseException as error:
         where = f"{error.full_key}: " if error.full_key else ""
         raise ConfigError([f"{where}{str(error).splitlines()[0]}"]) from error
@@ -147,13 +178,15 @@ def _settings(values: Mapping[str, Any], problems: list[str]) -> Any:
     """Settings, built in two steps so that the mistakes of both are found."""
     node = {f.name: values[f.name] for f in fields(Settings) if f.name in values}
     found: list[str] = []
-    if isinstance(node.get("offline"), Mapping):
-        offline = {"_target_": f"{Offline.__module__}.Offline", **node["offline"]}
-        node["offline"] = _try_build(offline, Offline, "offline", problems)
+    nested: dict[str, type[Part]] = {"offline": Offline, "jobs": Jobs}
+    for name, kind in nested.items():
+        if isinstance(node.get(name), Mapping):
+            whole = {"_target_": f"{kind.__module__}.{kind.__name__}", **node[name]}
+            node[name] = _try_build(whole, kind, name, problems)
     settings = _try_build(
         {"_target_": f"{Settings.__module__}.Settings", **node}, Settings, "", found
     )
-    problems += [p for p in found if not p.startswith("offline=None")]
+    problems += [p for p in found if not p.startswith(tuple(f"{name}=None" for name in nested))]
     return settings
 
 
@@ -172,6 +205,10 @@ def _is_borrowed(problem: str, values: Mapping[str, Any]) -> bool:
         for group in BORROWED
         if isinstance(values.get("selector"), Mapping) and group in values
     )
+
+
+def _unchosen(group: str) -> str:
+    return f"{group}: choose one with {group}=NAME; see `cropi list {group}`"
 
 
 def _missing(key: str) -> str:

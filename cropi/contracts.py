@@ -52,8 +52,18 @@ class LoadReport:
     """What loading found: rows read and dropped (and why) a source, overlaps between the sets."""
 
     rows: Mapping[str, Mapping[str, int]]  # source name -> {"read": …, "kept": …, reason: …}
-    overlaps: Mapping[str, int]  # "train ∩ test/gsm8k" -> count
+    overlaps: Mapping[str, int]  # "train ∩ test/gsm8k" -> questions that are the same
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)  # reason -> a few rows
+    # Source name -> golds {"normalised": …, "several answers": …, "alternatives": …}
+    golds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    # "train ∩ test/gsm8k" -> rows of each that share 13 words in a row, with examples
+    near: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    short: Mapping[str, int] = field(default_factory=dict)  # set -> questions of under 13 words
+    # Every row that cannot be trusted: set, id, source, question, golds (or row) and reason
+    faults: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    # Set -> {"loaded": …, "kept": …, "ids": …, reason: …}, once the verifier has seen the golds
+    sets: Mapping[str, Mapping[str, int | str]] = field(default_factory=dict)
+    label_noise: Mapping[str, Any] | None = None  # which training golds were replaced, if any
 
 
 @dataclass(frozen=True)
@@ -115,8 +125,19 @@ class Verifier(Part, ABC):
         """Verdicts in the order of ``items``; override to work in parallel."""
         return [self.verify(text, prompt) for text, prompt in items]
 
+    def completion_of(self, gold: str) -> str:
+        r"""A completion whose answer is ``gold``, as this verifier wants answers written."""
+        return rf"\boxed{{{gold}}}"
+
+    def gold_problems(self, prompts: Sequence[Prompt]) -> list[str | None]:
+        """Why each prompt's golds cannot be used (a short stable phrase), or None when they can.
+
+        Asked once for whole sets, at load: a gold must at least verify against itself.
+        """
+        return [self.gold_problem(prompt) for prompt in prompts]
+
     def gold_problem(self, prompt: Prompt) -> str | None:
-        """Why the prompt's gold cannot be used, or None when it is good."""
+        """The same for one prompt."""
         return None
 
     def close(self) -> None:

@@ -5,32 +5,26 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cropi.outcome import Outcome, conduct, user_modules_are_importable
 from cropi.runtime.errors import ConfigError, CropiError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from cropi.run import RunResult
+    from cropi.composition import Job
+    from cropi.sweeping.jobs import FrozenJob
+
+# Hydra's basic ones, whose work is done here: a process a job, resumable, with a plan.
+OUR_LAUNCHER = ("hydra._internal.core_plugins.basic_launcher.BasicLauncher",)
+OUR_SWEEPER = ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",)
 
 CONFIG_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 MANY_JOBS = 20
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one job ended: a run's result, a study's folder, or the first line of what went wrong."""
-
-    overrides: Sequence[str]
-    result: RunResult | None
-    error: str = ""
-    study: Path | None = None
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -39,22 +33,68 @@ def launch(arguments: Sequence[str]) -> int:
     Raises ConfigError before anything has run, with every mistake in any job.
     """
     try:
-        import hydra
+        import hydra  # noqa: F401
     except Exception as error:  # another antlr than 4.9 raises a bare Exception at import
         raise CropiError(
             f"hydra cannot be imported ({error}); `cropi doctor` says what to install"
         ) from error
 
     flags, passed = _flags(arguments)
-    _user_modules_are_importable()
-    if not (flags.hydra_help or flags.shell_completion):
-        _check(flags)
+    user_modules_are_importable()
+    if flags.hydra_help or flags.shell_completion or flags.cfg or flags.info is not None:
+        if not (flags.hydra_help or flags.shell_completion):
+            _composed(flags)
+        return _through_hydra(passed, arguments)
+    jobs = _composed(flags)
+    frozen = _checked(jobs, flags)
+    first = jobs[0].config
+    own = all(job.config.hydra.launcher._target_ in OUR_LAUNCHER for job in jobs) and (
+        first.hydra.sweeper._target_ in OUR_SWEEPER
+    )
+    several = flags.multirun or first.hydra.mode == "MULTIRUN" or len(jobs) > 1
+    if first.dry_run or (several and own):
+        return _sweep(frozen, first, arguments)
+    return _through_hydra(passed, arguments)
+
+
+def _sweep(frozen: Sequence[FrozenJob], first: DictConfig, arguments: Sequence[str]) -> int:
+    """Run the jobs in processes of their own, or only say what would be run."""
+    from cropi.configuration import assemble
+    from cropi.sweeping.jobs import sweep_of
+    from cropi.sweeping.planning import plan
+    from cropi.sweeping.running import Runner
+    from cropi.sweeping.slots import slots_of
+    from cropi.sweeping.summary import show_plan, sum_up
+
+    settings, _ = assemble(first)
+    sweep = sweep_of(frozen, first.hydra.runtime.choices.get("sweep"), settings.runs)
+    if settings.dry_run:
+        show_plan(plan(sweep), slots_of(settings.jobs))
+        return 0
+    sweep.write(["cropi", *arguments])
+    try:
+        endings = Runner(sweep, settings.jobs, lambda line: print(line, file=sys.stderr)).run()
+    except KeyboardInterrupt:
+        print(f"\nstopped; to continue: {_command(arguments)}", file=sys.stderr)
+        return INTERRUPTED
+    sum_up(sweep, endings)
+    return 0 if all(e.status in ("finished", "done before") for e in endings) else FAILED
+
+
+def _through_hydra(passed: Sequence[str], arguments: Sequence[str]) -> int:
+    """One run in this process; also whatever only Hydra's own launchers and flags do."""
+    import hydra
+
     outcomes: list[Outcome] = []
     home = os.getpid()
 
     @hydra.main(version_base="1.3", config_path="pkg://cropi.conf", config_name="config")
     def job(config: DictConfig) -> float | None:
-        outcome, error = _run(config)
+        from hydra.core.hydra_config import HydraConfig
+
+        runtime = HydraConfig.get()
+        choices = {str(k): v for k, v in runtime.runtime.choices.items()}
+        outcome, error = conduct(config, choices, list(runtime.overrides.task))
         if error is not None and os.getpid() != home:
             raise error  # in another process only its launcher can carry the news
         outcomes.append(outcome)
@@ -101,81 +141,34 @@ def _unknown_flag(flag: str) -> str:
     return f"{flag}: there is no such flag, and keys are set with {name}=VALUE; see `cropi --help`"
 
 
-def _user_modules_are_importable() -> None:
-    """``_target_: my_module.Mine`` finds my_module.py where cropi is called, as python does.
-
-    Last on the path, so that no file there stands in for a library.
-    """
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.append(here)
-
-
-def _check(flags: Namespace) -> None:
-    """Compose every job, and build its parts when it is going to run."""
+def _composed(flags: Namespace) -> list[Job]:
     from cropi.composition import Composer
-    from cropi.configuration import assemble, study_of
 
     composer = Composer(
         config_dir=Path(flags.config_dir) if flags.config_dir else None,
         config_name=flags.config_name or "config",
     )
-    jobs = composer.jobs(flags.overrides, multirun=flags.multirun)
-    if flags.cfg or flags.info is not None:
-        return
+    return composer.jobs(flags.overrides, multirun=flags.multirun)
+
+
+def _checked(jobs: Sequence[Job], flags: Namespace) -> list[FrozenJob]:
+    """Every job with its parts built once, so that all mistakes are found before any runs."""
+    from cropi.sweeping.jobs import freeze
+
     if len(jobs) > MANY_JOBS:
         print(f"checking {len(jobs)} jobs", file=sys.stderr)
     problems: dict[str, None] = {}
+    frozen = []
+    named = {"--config-dir": flags.config_dir, "--config-name": flags.config_name}
+    given = [f"{name}={value}" for name, value in named.items() if value]
     for job in jobs:
         try:
-            assemble(job.config)
-            if job.config.get("study") is not None:
-                study_of(job.config)
+            frozen.append(freeze(job, given))
         except ConfigError as error:
             problems |= dict.fromkeys(error.problems)
     if problems:
         raise ConfigError(list(problems))
-
-
-def _run(config: DictConfig) -> tuple[Outcome, Exception | None]:
-    """Run one job. Whatever it raises ends this job only, and is told at once."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from cropi.run import run_experiment, run_study
-
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    choices = {str(k): v for k, v in hydra.runtime.choices.items()}
-    try:
-        if config.get("study") is not None:
-            return Outcome(overrides, None, study=run_study(config, choices)), None
-        return Outcome(overrides, run_experiment(config, choices)), None
-    except CropiError as error:
-        tell(error)
-        return Outcome(overrides, None, str(error).splitlines()[0]), error
-    except SystemExit as error:
-        print(f"error: a part called sys.exit({error.code})", file=sys.stderr)
-        return Outcome(overrides, None, f"sys.exit({error.code})"), RuntimeError(str(error))
-    except Exception as error:  # noqa: BLE001 - the other jobs of a sweep still run
-        traceback.print_exc()
-        print(f"\nunexpected error; {_whereabouts(config)}", file=sys.stderr)
-        return Outcome(overrides, None, f"{type(error).__name__}: {error}"), error
-
-
-def tell(error: CropiError) -> None:
-    """Print an error for people; with a traceback where one was asked for."""
-    if os.environ.get("CROPI_TRACEBACK") == "1" or os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
-    print(f"error: {error}", file=sys.stderr)
-
-
-def _whereabouts(config: DictConfig) -> str:
-    """Where the run wrote its log before it broke."""
-    from cropi.configuration import science_hash
-
-    runs = Path(config.runs).expanduser().absolute()
-    found = sorted(runs.glob(f"*-{science_hash(config)}/log.txt"))
-    return f"the log is {found[0]}" if found else f"no run folder was begun in {runs}"
+    return frozen
 
 
 def _sum_up(outcomes: Sequence[Outcome]) -> int:

@@ -2,81 +2,68 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from cropi.contracts import Prompts, Verifier
-from cropi.policies.policy import Policy
+from cropi.benchmarks.sets import digest_of, each_set, sets_of
+from cropi.benchmarks.trusted import trusted
+from cropi.contracts import Benchmark, Prompts, Verifier
 from cropi.runtime.errors import ConfigError, DataError
 from cropi.selectors.ranking import budget_of
 from cropi.settings import Parts
 from cropi.types import Prompt
 
+if TYPE_CHECKING:
+    from cropi.policies.policy import Policy
+
 EXAMPLES = 5
+
+
+def loaded(benchmark: Benchmark, verifier: Verifier, seed: int) -> Prompts:
+    """What can be trusted of a benchmark, with the account of the rest; no model is needed.
+
+    Raises DataError when a set is empty or cannot be read.
+    """
+    return trusted(benchmark.load(seed), verifier)
 
 
 @dataclass
 class Fit:
-    """Prompts dropped for this policy and verifier: ``dropped[set][reason]`` is a list of ids."""
+    """Prompts too long for this policy: ``dropped[set]`` is a list of ids."""
 
-    dropped: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
-        """One plain line a set and reason."""
+        """One plain line a set."""
         return [
-            f"{name}: dropped {len(ids)} ({reason}), for example {', '.join(ids[:EXAMPLES])}"
-            for name, reasons in self.dropped.items()
-            for reason, ids in reasons.items()
+            f"{name}: dropped {len(ids)} (overlong), for example {', '.join(ids[:EXAMPLES])}"
+            for name, ids in self.dropped.items()
         ]
 
-    def metrics(self) -> dict[str, float]:
-        return {
-            f"data/{name}/dropped/{reason}": len(ids)
-            for name, reasons in self.dropped.items()
-            for reason, ids in reasons.items()
-        }
 
-
-def fit(
-    prompts: Prompts, policy: Policy, verifier: Verifier, max_prompt_tokens: int
-) -> tuple[Prompts, Fit]:
-    """The prompts that the policy can read whole and the verifier can judge.
+def fit(prompts: Prompts, policy: Policy, max_prompt_tokens: int) -> tuple[Prompts, Fit]:
+    """The prompts that the policy can read whole.
 
     The length is that of the templated, tokenised prompt (pitfall 21). A prompt is never cut.
     Raises DataError when a set loses all its prompts.
     """
     found = Fit()
 
-    def kept(name: str, candidates: Iterable[Prompt]) -> tuple[Prompt, ...]:
-        rest, reasons = [], found.dropped.setdefault(name, {})
-        candidates = tuple(candidates)
-        for prompt in candidates:
-            if (problem := verifier.gold_problem(prompt)) is not None:
-                reasons.setdefault(f"unusable gold: {problem}", []).append(prompt.id)
-            elif len(policy.encode(prompt)) > max_prompt_tokens:
-                reasons.setdefault("overlong", []).append(prompt.id)
-            else:
-                rest.append(prompt)
+    def kept(name: str, candidates: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+        rest = tuple(p for p in candidates if len(policy.encode(p)) <= max_prompt_tokens)
         if candidates and not rest:
             raise DataError(
-                f"{name}: all {len(candidates)} prompts were dropped "
-                f"({', '.join(f'{len(ids)} {reason}' for reason, ids in reasons.items())}); "
-                f"raise benchmark.max_prompt_tokens={max_prompt_tokens} or choose another verifier"
+                f"{name}: all {len(candidates)} prompts were dropped (overlong); raise "
+                f"benchmark.max_prompt_tokens={max_prompt_tokens}"
             )
-        return tuple(rest)
+        if len(rest) < len(candidates):
+            here = {prompt.id for prompt in rest}
+            found.dropped[name] = [p.id for p in candidates if p.id not in here]
+        return rest
 
-    fitting = replace(
-        prompts,
-        pool=kept("train", prompts.pool),
-        validation={n: kept(f"validation/{n}", p) for n, p in prompts.validation.items()},
-        tests={
-            n: replace(t, prompts=kept(f"test/{n}", t.prompts)) for n, t in prompts.tests.items()
-        },
-    )
+    fitting = each_set(prompts, kept)
     if not fitting.pool:
         raise DataError("the benchmark has no training prompts")
-    found.dropped = {name: reasons for name, reasons in found.dropped.items() if reasons}
     return fitting, found
 
 
@@ -111,17 +98,3 @@ def fingerprint(prompts: Prompts) -> dict[str, dict[str, str | int]]:
         name: {"prompts": len(chosen), "ids": digest_of(chosen)}
         for name, chosen in sets_of(prompts).items()
     }
-
-
-def sets_of(prompts: Prompts) -> dict[str, tuple[Prompt, ...]]:
-    """All sets by name: ``train``, ``validation/…``, ``test/…``."""
-    return {
-        "train": prompts.pool,
-        **{f"validation/{name}": chosen for name, chosen in prompts.validation.items()},
-        **{f"test/{name}": test.prompts for name, test in prompts.tests.items()},
-    }
-
-
-def digest_of(prompts: Iterable[Prompt]) -> str:
-    """A hash of the prompts' ids, in order (16 hexadecimal digits)."""
-    return hashlib.sha256("\n".join(p.id for p in prompts).encode()).hexdigest()[:16]

@@ -15,7 +15,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from cropi.configuration import assemble, science, science_hash
-from cropi.contracts import Prompts, RunIdentity
+from cropi.contracts import RunIdentity
 from cropi.runtime.errors import CropiError
 from cropi.runtime.files import read_json, write_json
 from cropi.runtime.locks import exclusive
@@ -23,7 +23,8 @@ from cropi.runtime.seeds import derive
 from cropi.settings import Parts, Settings
 from cropi.types import Cost
 
-MANIFEST, RESULT, LOG = "manifest.json", "result.json", "log.txt"
+MANIFEST, RESULT, LOG, DATA = "manifest.json", "result.json", "log.txt", "data.json"
+FAILURE = "failure.json"  # why a sweep gave the run up; gone once it is taken up again
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +56,7 @@ def run_experiment(cfg: DictConfig, choices: Mapping[str, str] | None = None) ->
         log.info("already finished: %s", folder)
         return RunResult.read(folder)
     with exclusive(folder), _log_file(folder / LOG):
+        (folder / FAILURE).unlink(missing_ok=True)
         try:
             _work(settings, parts, folder, science(cfg), choices)
         finally:
@@ -98,9 +100,12 @@ def _work(
 ) -> None:
     import torch
 
+    from cropi.benchmarks.label_noise import with_label_noise
+    from cropi.benchmarks.load_report import as_json, describe, digest
+    from cropi.benchmarks.sets import sets_of
     from cropi.experiment import Experiment
     from cropi.journal import Journal
-    from cropi.preparation import check, fingerprint, fit, sets_of
+    from cropi.preparation import check, fingerprint, fit, loaded
     from cropi.progress import Display
     from cropi.rollouts.prompt_table import write_prompts
     from cropi.tracking.flatten import flatten
@@ -109,15 +114,22 @@ def _work(
     began = time.perf_counter()
     # Only an adapter's fresh weights are drawn from torch's own generator.
     torch.manual_seed(derive(settings.seed, "model"))
-    loaded = parts.benchmark.load(settings.seed)
+    prompts = loaded(parts.benchmark, parts.verifier, settings.seed)
     policy = parts.model.load(settings.cache)
     trainable = sum(parameter.numel() for _, parameter in policy.trainable())
     log.info("model: %s trainable parameters on %s", f"{trainable:,}", policy.device)
-    prompts, fitted = fit(loaded, policy, parts.verifier, parts.benchmark.max_prompt_tokens)
+    prompts, fitted = fit(prompts, policy, parts.benchmark.max_prompt_tokens)
+    prompts = with_label_noise(prompts, settings.label_noise, settings.seed, parts.verifier)
     check(parts, prompts)
-    depends_on = {"data": fingerprint(prompts), "model": policy.fingerprint()}
-    manifest = _manifest(folder, config, choices, depends_on, settings.seed)
-    _report_data(folder, loaded, fitted.lines())
+    depends_on = {
+        "data": fingerprint(prompts),
+        "data_report": digest(prompts.report),
+        "label_noise": prompts.report.label_noise,
+        "model": policy.fingerprint(),
+    }
+    report = as_json(prompts.report)
+    manifest = _manifest(folder, config, choices, depends_on, settings.seed, report)
+    _report_data(folder, report, [*describe(prompts.report), *fitted.lines()])
     write_prompts(folder, sets_of(prompts))
     identity = RunIdentity(
         run_id=folder.name,
@@ -162,6 +174,7 @@ def _manifest(
     choices: Mapping[str, str],
     depends_on: Mapping[str, Any],
     seed: int,
+    report: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Written at the first start. Later starts must find the same data and the same model."""
     from cropi.runtime.manifest import environment
@@ -181,9 +194,13 @@ def _manifest(
         })
     manifest: dict[str, Any] = read_json(path)
     for what, value in depends_on.items():
-        if manifest[what] != value:
+        was = manifest.get(what)
+        if was != value:
+            if what == "data_report" and (folder / DATA).exists():
+                was, value = read_json(folder / DATA), report
             raise CropiError(
-                f"the {what} of this run changed since it started (see {path}): "
+                f"the {what.replace('_', ' ')} of this run changed since it started (see {path}"
+                f"{_difference(was, value)}): "
                 f"restore it, or move {folder} away to start anew"
             )
     was = manifest["environment"]
@@ -195,10 +212,16 @@ def _manifest(
     return manifest
 
 
-def _report_data(folder: Path, loaded: Prompts, dropped: list[str]) -> None:
-    from cropi.benchmarks.load_report import describe
+def _difference(was: Any, now: Any) -> str:
+    """What differs, as far as it has a name: ``; train, test/gsm8k``."""
+    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
+        return ""
+    changed = [key for key in dict.fromkeys([*was, *now]) if was.get(key) != now.get(key)]
+    return f"; {', '.join(map(str, changed))}"
 
-    lines = [*describe(loaded.report), *dropped]
+
+def _report_data(folder: Path, report: Mapping[str, Any], lines: list[str]) -> None:
+    write_json(folder / DATA, report)
     (folder / "data.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for line in lines:
         log.info("data: %s", line)

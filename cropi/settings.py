@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from cropi.contracts import PositiveInt, Sampling
+from cropi.contracts import Benchmark, PositiveInt, Sampling, Verifier
 from cropi.runtime.parts import Part, part
 
 if TYPE_CHECKING:
-    from cropi.contracts import (
-        Benchmark,
-        Generator,
-        Model,
-        Selector,
-        Tracker,
-        Trainer,
-        Verifier,
-    )
+    from cropi.contracts import Generator, Model, Selector, Tracker, Trainer
     from cropi.evaluation.evaluation import Evaluation
+
+
+Seed = Annotated[int, Field(ge=0)]
+LabelNoise = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 def _folder(value: Any) -> Path:
@@ -54,10 +50,20 @@ class Offline(Part):
 
 
 @part
+class Jobs(Part):
+    """How the jobs of a sweep are run."""
+
+    slots: PositiveInt | Literal["auto"]
+    on_error: Literal["continue", "stop", "retry"]
+    retries: Annotated[int, Field(ge=0)]
+
+
+@part
 class Settings(Part):
     """The root keys of conf/config.yaml; their meaning, units and defaults stand there."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
+    label_noise: LabelNoise
     phases: PositiveInt
     steps_per_phase: PositiveInt
     offline: Offline
@@ -65,10 +71,22 @@ class Settings(Part):
     keep_phase_policies: bool
     keep_gradients: bool
     workers: PositiveInt
+    jobs: Jobs
+    dry_run: bool
     runs: Annotated[Path, BeforeValidator(_folder)]
     name: Annotated[str | None, AfterValidator(_file_name)]
     cache: Annotated[Path, BeforeValidator(_cache_folder)]
     progress: Literal["auto", "rich", "plain"]
+
+
+@part
+class Data(Part):
+    """All that a run's prompts depend on, but for the lengths that its policy can read."""
+
+    seed: Seed
+    label_noise: LabelNoise
+    benchmark: Benchmark
+    verifier: Verifier
 
 
 @dataclass(frozen=True, kw_only=True)

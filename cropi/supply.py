@@ -23,6 +23,7 @@ from cropi.rollouts.offline import (
     validation_prompts,
 )
 from cropi.rollouts.sharding import roll_out
+from cropi.rollouts.shared import alone, place, take_over
 from cropi.rollouts.store import INDEX, RolloutStore
 from cropi.rollouts.training import TrainingGroups
 from cropi.selectors.files import read_scores, read_selection
@@ -99,11 +100,8 @@ class Supply:
         title = "stored rollouts" if progress.rolled_out else "offline rollouts"
         with self.display.stage(title, sum(map(len, sets.values()))) as advance:
             for name, prompts in sets.items():
-                store = self.store(self.journal.folder, name, prompts)
-                groups[name] = self.roll_out(
-                    behaviour, name, prompts, store, ("offline",), "offline_rollout", advance
-                )
-                cost += store.cost
+                groups[name], spent = self.shared(behaviour, name, prompts, advance)
+                cost += spent
         if not progress.rolled_out:
             self.journal.spend(cost)
             metrics = offline_metrics(groups[TRAIN]) if TRAIN in groups else {}
@@ -111,6 +109,22 @@ class Supply:
             progress.rolled_out = True
             self.journal.commit()
         return groups
+
+    def shared(
+        self, behaviour: Policy, name: str, prompts: Sequence[Prompt], advance: Advance
+    ) -> tuple[dict[str, Group], Cost]:
+        """A set's groups and their cost: drawn where all runs find them, or by another run."""
+        own = self.store(self.journal.folder, name, prompts)
+        purpose = "offline_rollout"
+        if not own.index_path.exists():
+            common = place(self.settings.runs, name, own.index["identity"])
+            with alone(common):
+                store = RolloutStore(common, own.index["identity"])
+                self.roll_out(behaviour, name, prompts, store, ("offline",), purpose, advance)
+                take_over(common, own.folder)
+            own, advance = self.store(self.journal.folder, name, prompts), lambda done, note: None
+        groups = self.roll_out(behaviour, name, prompts, own, ("offline",), purpose, advance)
+        return groups, own.cost
 
     def fresh(self, phase: int, name: str, prompts: Sequence[Prompt]) -> dict[str, Group]:
         """New groups of the current policy, charged as selection.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -54,7 +54,7 @@ class Prompt:
         """A prompt whose id is the hash of question and golds (the same row, the same id)."""
         answers = tuple(golds)
         content = json.dumps([question, list(answers)], ensure_ascii=False)
-        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:16]
         return cls(digest, question, answers, source, family, dict(metadata or {}))
 
 
@@ -64,6 +64,8 @@ class Verdict:
 
     ``reward`` is None when the row cannot be scored (an unusable gold): such a trajectory is
     left out of baselines and losses. A timeout or a crash is its own status, never a silent 0.
+    ``reward`` is what training maximises. ``parts`` holds the rewards it was put together from,
+    by name, where there are several (correctness and format, say).
     """
 
     reward: float | None
@@ -71,6 +73,12 @@ class Verdict:
     method: str
     extracted: str | None = None
     milliseconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def correctness(self) -> float | None:
+        """What filters, pass rates and tests count: the part of that name, else the reward."""
+        return None if self.reward is None else self.parts.get("correctness", self.reward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,11 @@ class Trajectory:
         return None if self.verdict is None else self.verdict.reward
 
     @property
+    def correctness(self) -> float | None:
+        """The verdict's; None when ungraded or not scorable."""
+        return None if self.verdict is None else self.verdict.correctness
+
+    @property
     def truncated(self) -> bool:
         return self.finish == "length"
 
@@ -113,16 +126,23 @@ class Group:
 
     @property
     def rewards(self) -> FloatArray:
-        """float64 [K], NaN where a trajectory cannot be scored."""
-        return np.array(
-            [np.nan if t.reward is None else t.reward for t in self.trajectories], dtype=np.float64
-        )
+        """float64 [K], NaN where a trajectory cannot be scored: what gradients are made of."""
+        return _or_nan([t.reward for t in self.trajectories])
+
+    @property
+    def correctness(self) -> FloatArray:
+        """float64 [K], NaN likewise: what pass rates and accuracies are made of."""
+        return _or_nan([t.correctness for t in self.trajectories])
 
     @property
     def is_informative(self) -> bool:
         """Whether the scorable rewards differ, so that some advantage is not zero."""
         rewards = self.rewards[~np.isnan(self.rewards)]
         return rewards.size > 1 and float(rewards.max() - rewards.min()) > 0.0
+
+
+def _or_nan(values: Sequence[float | None]) -> FloatArray:
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
 @dataclass(frozen=True)

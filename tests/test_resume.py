@@ -80,7 +80,7 @@ def die_at_rename(number: int, *, after: bool, of: str = "") -> Callable[[], Non
 
 
 def the_folder(runs: Path) -> Path:
-    (folder,) = (p for p in runs.iterdir() if p.is_dir())
+    (folder,) = (p for p in runs.iterdir() if p.is_dir() and p.name != "shared")
     return folder
 
 

@@ -85,7 +85,7 @@ def supply(
         samples=2, validation_samples=3, validation_prompts=3, shard_prompts=2, sampling=Sampling()
     )
     options = {"seed": 0, "steps_per_phase": 2, "workers": 1, "keep_gradients": False,
-               "cache": folder}
+               "cache": folder, "runs": folder}
     made: Any = SimpleNamespace(
         selector=SimpleNamespace(needs=lambda: frozenset(needs)),
         trainer=SimpleNamespace(second_moment=lambda policy: {"w": policy.name}),

@@ -6,17 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cropi.benchmarks.cleaning import (
-    Ledger,
-    Row,
-    keys_of,
-    limited,
-    read_rows,
-    unique,
-    without_shared,
-)
+from cropi.benchmarks.cleaning import keys_of, limited, unique, without_shared
+from cropi.benchmarks.ledger import Ledger, Row, read_rows
 from cropi.benchmarks.load_report import describe
-from cropi.contracts import Dropped, Prompts, TestSet
+from cropi.benchmarks.near_overlaps import grams, without_near
+from cropi.contracts import Dropped, LoadReport, Prompts, TestSet
 from cropi.runtime.errors import DataError
 from cropi.runtime.seeds import stream
 from cropi.types import Prompt
@@ -32,6 +26,7 @@ class Rules:
     targeted: Sequence[str]
     validation_share: float = 0.0
     overlap: Overlap = "drop"
+    near_overlap: Overlap = "warn"
     pool_limit: int | None = None
     test_limit: int | None = None
 
@@ -40,7 +35,7 @@ def assemble(train: Items, validation: Items, tests: Items, rules: Rules, seed: 
     """The pool, the validation sets and the test sets.
 
     Test rows are never dropped for an overlap. Raises DataError when a set ends up empty, or when
-    sets overlap and ``rules.overlap`` is error.
+    sets overlap and ``rules.overlap`` (or ``rules.near_overlap``) is error.
     """
     ledger = Ledger()
     everything = [
@@ -53,9 +48,11 @@ def assemble(train: Items, validation: Items, tests: Items, rules: Rules, seed: 
         for name, items in sets.items()
     }
     # The pool is compared with whole test sets, so that it does not change with the split.
-    drop = rules.overlap == "drop"
+    drop, drop_near = rules.overlap == "drop", rules.near_overlap == "drop"
     others = {name: keys_of(rows) for name, rows in held_out.items()}
     pool = without_shared("train", pool, others, ledger, drop=drop)
+    near = {name: (rows, grams(rows)) for name, rows in held_out.items()}
+    pool = without_near("train", pool, near, ledger, drop=drop_near)
 
     reported: dict[str, list[Row]] = {}
     guiding = {name: held_out[f"validation/{name}"] for name in validation}
@@ -68,13 +65,16 @@ def assemble(train: Items, validation: Items, tests: Items, rules: Rules, seed: 
             if name in rules.targeted:
                 guiding[name] = aside
     others = {f"test/{name}": keys_of(rows) for name, rows in reported.items()}
+    near = {f"test/{name}": (rows, grams(rows)) for name, rows in reported.items()}
     for name, rows in guiding.items():
-        guiding[name] = without_shared(f"validation/{name}", rows, others, ledger, drop=drop)
+        part = f"validation/{name}"
+        rest = without_shared(part, rows, others, ledger, drop=drop)
+        guiding[name] = without_near(part, rest, near, ledger, drop=drop_near)
 
     pool = limited(pool, rules.pool_limit, ledger)
     reported = {name: limited(rows, rules.test_limit, ledger) for name, rows in reported.items()}
     report = ledger.report()
-    _check({"train": pool, **guiding}, reported, rules, describe(report), report.overlaps)
+    _check({"train": pool, **guiding}, reported, rules, report)
     return Prompts(
         pool=_prompts(pool),
         validation={name: _prompts(rows) for name, rows in guiding.items()},
@@ -104,19 +104,22 @@ def _check(
     used: Mapping[str, Sequence[Row]],
     reported: Mapping[str, Sequence[Row]],
     rules: Rules,
-    account: Sequence[str],
-    overlaps: Mapping[str, int],
+    report: LoadReport,
 ) -> None:
-    shown = "\n".join(f"  {line}" for line in account)
+    shown = "\n".join(f"  {line}" for line in describe(report))
     empty = [name for name, rows in used.items() if not rows]
     empty += [f"test/{name}" for name, rows in reported.items() if not rows]
     if empty:
         raise DataError(f"nothing is left of {', '.join(empty)}:\n{shown}")
-    if rules.overlap == "error" and any(overlaps.values()):
-        raise DataError(
-            f"sets overlap; benchmark.overlap=drop leaves such rows out of training and "
-            f"validation:\n{shown}"
-        )
+    for option, asked, found in (
+        ("overlap", rules.overlap, any(report.overlaps.values())),
+        ("near_overlap", rules.near_overlap, any(pair["rows"] for pair in report.near.values())),
+    ):
+        if asked == "error" and found:
+            raise DataError(
+                f"sets overlap; benchmark.{option}=drop leaves such rows out of training and "
+                f"validation:\n{shown}"
+            )
 
 
 def _prompts(rows: Sequence[Row]) -> tuple[Prompt, ...]:

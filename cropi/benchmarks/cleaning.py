@@ -1,55 +1,12 @@
-"""Duplicates, conflicting answers and overlaps between sets, with an account of every row."""
+"""Duplicates, conflicting answers, overlaps between sets and limits."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
-from cropi.contracts import Dropped, LoadReport
-from cropi.types import Prompt
-
-EXAMPLES = 3  # rows kept for each reason
-
-
-@dataclass(frozen=True)
-class Row:
-    """A prompt and the set and source it came from, such as ``train/gsm8k``."""
-
-    origin: str
-    prompt: Prompt
-
-
-@dataclass
-class Ledger:
-    """What became of every row read: kept, or dropped for a reason. Nothing goes uncounted."""
-
-    read: Counter[str] = field(default_factory=Counter)
-    dropped: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    overlaps: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-
-    def drop(self, origin: str, reason: str, example: str | None = None) -> None:
-        self.dropped[origin][reason] += 1
-        if example is not None:
-            self.example(reason, example)
-
-    def example(self, reason: str, text: str) -> None:
-        if len(self.examples[reason]) < EXAMPLES:
-            self.examples[reason].append(text)
-
-    def report(self) -> LoadReport:
-        """Read = kept + the counts of all reasons, for every source."""
-        rows = {
-            origin: {
-                "read": read,
-                "kept": read - self.dropped[origin].total(),
-                **self.dropped[origin],
-            }
-            for origin, read in self.read.items()
-        }
-        return LoadReport(rows=rows, overlaps=dict(self.overlaps), examples=dict(self.examples))
+from cropi.benchmarks.ledger import Ledger, Row, fault, quoted
 
 
 def question_key(question: str) -> str:
@@ -59,18 +16,6 @@ def question_key(question: str) -> str:
     different problems (k>0 and k<0).
     """
     return "".join(question.split())
-
-
-def read_rows(origin: str, items: Iterable[Prompt | Dropped], ledger: Ledger) -> list[Row]:
-    """All prompts among what a source yields; what gave none is counted."""
-    rows: list[Row] = []
-    for item in items:
-        ledger.read[origin] += 1
-        if isinstance(item, Dropped):
-            ledger.drop(origin, item.reason, f"{origin}: {item.row}")
-        else:
-            rows.append(Row(origin, item))
-    return rows
 
 
 def unique(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
@@ -84,12 +29,13 @@ def unique(rows: Sequence[Row], ledger: Ledger) -> list[Row]:
         if len({_answers_key(row.prompt.golds) for row in same}) == 1:
             kept.append(first)
             for row in others:
-                ledger.drop(row.origin, "duplicate", _quote(row))
+                ledger.drop(row.origin, "duplicate", quoted(row))
         else:
             golds = " and ".join(sorted({" or ".join(row.prompt.golds) for row in same}))
             for row in same:
                 ledger.drop(row.origin, "conflicting golds")
-            ledger.example("conflicting golds", f"{_quote(first)} has {golds}")
+                ledger.faults.append(fault(row.origin, row.prompt, "conflicting golds"))
+            ledger.example("conflicting golds", f"{quoted(first)} has {golds}")
     return kept
 
 
@@ -125,7 +71,7 @@ def without_shared(
     for row in rows:
         other = shared.get(question_key(row.prompt.question), "")
         if other:
-            ledger.example(f"{name} ∩ {other}", _quote(row))
+            ledger.example(f"{name} ∩ {other}", quoted(row))
         if other and drop:
             ledger.drop(row.origin, f"also in {other}")
         else:
@@ -145,9 +91,3 @@ def limited(rows: Sequence[Row], limit: int | None, ledger: Ledger) -> list[Row]
         if row.prompt.id not in chosen:
             ledger.drop(row.origin, "over the limit")
     return [row for row in rows if row.prompt.id in chosen]
-
-
-def _quote(row: Row) -> str:
-    question = " ".join(row.prompt.question.split())
-    shown = question if len(question) <= 80 else f"{question[:79]}…"
-    return f"{row.origin}: {shown!r}"

@@ -29,6 +29,7 @@ class Composed(Benchmark):
     validation_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     targeted: list[str] = Field(default_factory=list)
     overlap: Overlap = "drop"
+    near_overlap: Overlap = "warn"
     pool_limit: PositiveInt | None = None
     test_limit: PositiveInt | None = None
     data: str | None = None
@@ -65,6 +66,7 @@ class Composed(Benchmark):
             targeted=self.targeted,
             validation_share=self.validation_share,
             overlap=self.overlap,
+            near_overlap=self.near_overlap,
             pool_limit=self.pool_limit,
             test_limit=self.test_limit,
         )

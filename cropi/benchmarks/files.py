@@ -35,6 +35,9 @@ class File(Rows):
         more = f"+{len(self._files) - 1}" if len(self._files) > 1 else ""
         return f"{first.parent.name}/{first.stem}{more}"
 
+    def place(self, where: str) -> str:
+        return "/".join(Path(where).parts[-2:])
+
     def rows(self) -> Iterator[Row]:
         """Every row with its file and line. Raises DataError for what cannot be read."""
         for path in self._files:

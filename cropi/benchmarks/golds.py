@@ -23,7 +23,7 @@ class UnusableGold(ValueError):
 def golds_of(value: Any, form: GoldFormat) -> tuple[str, ...]:
     r"""The alternatives that count as right, from a row's answer field.
 
-    ``plain`` takes the text as it stands ("025" and "27.0" stay so); ``gsm8k`` what follows the
+    ``plain`` takes the text as it stands; ``gsm8k`` what follows the
     last ``####`` without thousands marks; ``boxed`` the last ``\boxed`` of a solution; ``list``
     joins the parts of one answer with ", "; ``any_of`` takes each item as an alternative. Lists
     may be given as JSON text. Raises UnusableGold with the reason, and TypeError for a value that

@@ -28,8 +28,11 @@ class Local(Benchmark):
     question: str = "question"
     answer: str = "answer"
     gold: GoldFormat = "plain"
+    normalise_golds: bool = True
+    multiple_answers: str | None = None
     family: str | None = None
     overlap: Overlap = "drop"
+    near_overlap: Overlap = "warn"
     pool_limit: PositiveInt | None = None
     test_limit: PositiveInt | None = None
     max_new_tokens: PositiveInt = 1024
@@ -46,6 +49,7 @@ class Local(Benchmark):
                 targeted=["local"],
                 validation_share=self.validation_share,
                 overlap=self.overlap,
+                near_overlap=self.near_overlap,
                 pool_limit=self.pool_limit,
                 test_limit=self.test_limit,
             ),
@@ -58,5 +62,7 @@ class Local(Benchmark):
             question=self.question,
             answer=self.answer,
             gold=self.gold,
+            normalise_golds=self.normalise_golds,
+            multiple_answers=self.multiple_answers,
             family=self.family,
         )

@@ -17,6 +17,7 @@ from cropi.runtime.errors import ConfigError, did_you_mean
 from cropi.runtime.files import read_json, write_json
 from cropi.runtime.parts import Part, part
 from cropi.types import Cost, Prompt
+from cropi.verdicts import verdict_rates
 
 if TYPE_CHECKING:
     from cropi.policies.policy import Policy
@@ -109,7 +110,7 @@ class Evaluation(Part):
             write_outcomes(_outcomes_path(folder, name), groups, keep_text=self.keep_text)
             tokens += int(outcomes.lengths.sum())
             graded += outcomes.lengths.size
-            found = outcomes.metrics(pass_at)
+            found = outcomes.metrics(pass_at) | verdict_rates(groups)
             metrics |= {f"eval/{name}/{key}": value for key, value in found.items()}
             accuracy[name] = found.get(f"avg@{self.samples}")
         metrics |= _averages(accuracy, tests)

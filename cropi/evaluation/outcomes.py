@@ -18,7 +18,7 @@ class Outcomes:
     """What came of N prompts with K samples each."""
 
     prompt_ids: tuple[str, ...]  # [N]
-    rewards: FloatArray  # [N, K], NaN where a sample cannot be scored
+    correctness: FloatArray  # [N, K], NaN where a sample cannot be scored
     answered: BoolArray  # [N, K], whether an answer was found in the text
     truncated: BoolArray  # [N, K], whether the token limit cut the text off
     lengths: TokenArray  # [N, K], tokens
@@ -29,7 +29,7 @@ class Outcomes:
         samples = [group.trajectories for group in groups]
         return cls(
             prompt_ids=tuple(group.prompt_id for group in groups),
-            rewards=np.stack([group.rewards for group in groups]),
+            correctness=np.stack([group.correctness for group in groups]),
             answered=np.array([
                 [t.verdict is not None and t.verdict.extracted is not None for t in row]
                 for row in samples
@@ -39,19 +39,19 @@ class Outcomes:
         )
 
     def item_scores(self) -> dict[str, float]:
-        """Mean reward by prompt id, without the items that cannot be scored."""
-        means = item_means(self.rewards)
+        """Mean correctness by prompt id, without the items that cannot be scored."""
+        means = item_means(self.correctness)
         return {i: float(m) for i, m in zip(self.prompt_ids, means, strict=True) if m == m}
 
     def metrics(self, pass_at: Sequence[int] = ()) -> dict[str, float]:
         """Flat metrics; what is not defined (nothing scorable, too few samples) is absent.
 
-        ``avg@k`` is the mean over items of the mean reward, ``standard_error`` its error over
-        items. A sample is right when its reward is at least 1. ``unscorable`` counts samples.
+        ``avg@k`` is the mean over items of the mean correctness, ``standard_error`` its error over
+        items. A sample is right when its correctness is at least 1. ``unscorable`` counts samples.
         """
-        samples = self.rewards.shape[1]
-        scorable = ~np.isnan(self.rewards)
-        means = item_means(self.rewards)
+        samples = self.correctness.shape[1]
+        scorable = ~np.isnan(self.correctness)
+        means = item_means(self.correctness)
         means = means[~np.isnan(means)]
         metrics = {
             "unscorable": float((~scorable).sum()),
@@ -69,7 +69,7 @@ class Outcomes:
             low, high = wilson_interval(int(means.sum()), means.size)
             metrics |= {"wilson_low": low, "wilson_high": high}
         drawn = scorable.sum(axis=1)
-        right = (self.rewards >= 1.0).sum(axis=1)
+        right = (self.correctness >= 1.0).sum(axis=1)
         for k in pass_at:
             chances = [pass_at_k(int(n), int(c), k) for n, c in zip(drawn, right, strict=True)]
             known = [chance for chance in chances if chance is not None]
@@ -79,7 +79,7 @@ class Outcomes:
 
 
 def write_outcomes(path: Path, groups: Sequence[Group], *, keep_text: bool) -> None:
-    """One Parquet row a sample: prompt, sample number, reward, verdict, finish, length, text."""
+    """One Parquet row a sample: prompt, number, reward, correctness, verdict, finish, length."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -93,6 +93,7 @@ def write_outcomes(path: Path, groups: Sequence[Group], *, keep_text: bool) -> N
         "prompt_id": pa.array([i for i, _, _ in rows], pa.string()),
         "sample": pa.array([k for _, k, _ in rows], pa.int32()),
         "reward": pa.array([t.reward for _, _, t in rows], pa.float64()),
+        "correctness": pa.array([t.correctness for _, _, t in rows], pa.float64()),
         "status": pa.array([v and v.status for v in verdicts], pa.string()),
         "extracted": pa.array([v and v.extracted for v in verdicts], pa.string()),
         "finish": pa.array([t.finish for _, _, t in rows], pa.string()),
@@ -104,17 +105,21 @@ def write_outcomes(path: Path, groups: Sequence[Group], *, keep_text: bool) -> N
 
 
 def read_outcomes(path: Path) -> Outcomes:
-    """What ``write_outcomes`` wrote, without statuses and texts."""
+    """What ``write_outcomes`` wrote, without statuses and texts.
+
+    In a file of before there was a correctness, the reward was that.
+    """
     import pyarrow.parquet as pq
 
-    names = ["prompt_id", "sample", "reward", "extracted", "finish", "length"]
+    right = "correctness" if "correctness" in pq.read_schema(path).names else "reward"
+    names = ["prompt_id", "sample", right, "extracted", "finish", "length"]
     table = pq.read_table(path, columns=names)
     samples = int(max(table["sample"].to_pylist())) + 1
     shape = (len(table) // samples, samples)
-    rewards = [np.nan if r is None else r for r in table["reward"].to_pylist()]
+    correctness = [np.nan if c is None else c for c in table[right].to_pylist()]
     return Outcomes(
         prompt_ids=tuple(table["prompt_id"].to_pylist()[::samples]),
-        rewards=np.array(rewards, dtype=np.float64).reshape(shape),
+        correctness=np.array(correctness, dtype=np.float64).reshape(shape),
         answered=table["extracted"].is_valid().to_numpy().reshape(shape),
         truncated=np.array([f == "length" for f in table["finish"].to_pylist()]).reshape(shape),
         lengths=np.array(table["length"].to_pylist(), dtype=np.int32).reshape(shape),

@@ -55,7 +55,7 @@ class Candidates:
         for group in self.ready:
             digest.update(f"{group.prompt_id} {group.temperature} {group.mask.shape}".encode())
             parts = [group.prompt, *group.responses, group.response_of, group.behaviour,
-                     group.mask, group.rewards]  # fmt: skip
+                     group.mask, group.rewards, group.correctness]  # fmt: skip
             for part in parts:
                 digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()[:16]

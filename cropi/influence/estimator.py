@@ -118,7 +118,7 @@ class Drift:
 
     ``log_ratio`` mean |log ρ| a token (the mean of ρ itself stays near 1 and says nothing);
     ``ess`` effective sample size of the sequence weights, 1 to K; ``high`` and ``low`` shares of
-    tokens with ρ > 1.5 and ρ < 0.1; ``pass_rate`` the rewards' mean under the self-normalised
+    tokens with ρ > 1.5 and ρ < 0.1; ``pass_rate`` the mean correctness under the self-normalised
     sequence weights: an estimate of the current policy's.
     """
 
@@ -129,8 +129,8 @@ class Drift:
     pass_rate: float
 
 
-def drift(now: Tensor, behaviour: Tensor, mask: Tensor, rewards: Tensor) -> Drift:
-    """Of one group: now, behaviour [K, T], mask bool [K, T], rewards [K]."""
+def drift(now: Tensor, behaviour: Tensor, mask: Tensor, correctness: Tensor) -> Drift:
+    """Of one group: now, behaviour [K, T], mask bool [K, T], correctness [K]."""
     log_ratio = torch.where(mask, now - behaviour, 0.0).double()
     tokens = max(1, int(mask.sum()))
     weights = torch.softmax(log_ratio.sum(dim=1), dim=0)
@@ -141,5 +141,5 @@ def drift(now: Tensor, behaviour: Tensor, mask: Tensor, rewards: Tensor) -> Drif
         ess=float(1.0 / weights.square().sum()),
         high=float(high) / tokens,
         low=float(low) / tokens,
-        pass_rate=float((weights * rewards.double()).sum()),
+        pass_rate=float((weights * correctness.double()).sum()),
     )

@@ -6,6 +6,7 @@ one backward pass serves B prompts. What a rule does not know is refused by name
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from cropi.projectors.projection import Restriction
 Contribution = tuple[str, Tensor]  # the module's own name of a parameter, values [B, size]
 
 
-class Rule:
+class Rule(ABC):
     """A layer's formula. ``restrictions`` are those of its own trainable parameters, by name."""
 
     def __init__(self, module: Any, restrictions: dict[str, Restriction]) -> None:
@@ -28,9 +29,9 @@ class Rule:
         """What of the input is needed later, [R, …, ·]."""
         return inputs
 
+    @abstractmethod
     def contributions(self, outputs: Tensor, held: Tensor) -> Iterator[Contribution]:
         """From gradients at the output [B, N, ·] and what was held [B, N, ·]."""
-        raise NotImplementedError
 
     def _bias(self, outputs: Tensor) -> Iterator[Contribution]:
         if "bias" in self.restrictions:

@@ -44,12 +44,13 @@ def edge_log_probs(model: Any, layout: Layout) -> Tensor:
     return chosen - torch.logsumexp(scaled, dim=-1)[rows, columns]
 
 
-def group_arrays(group: Prepared, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """behaviour [K, T], mask [K, T] and rewards [K], in ``like``'s type and place."""
+def group_arrays(group: Prepared, like: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """behaviour and mask [K, T], rewards and correctness [K], in ``like``'s type and place."""
     return (
         torch.from_numpy(group.behaviour).to(like),
         torch.from_numpy(group.mask).to(like.device),
         torch.from_numpy(group.rewards).to(like),
+        torch.from_numpy(group.correctness).to(like),
     )
 
 
@@ -65,14 +66,15 @@ def edge_coefficients(
     total = torch.zeros_like(log_probs)
     told: list[dict[str, float]] = []
     for group, edges in zip(layout.groups, layout.edges_of, strict=True):
-        behaviour, mask, rewards = group_arrays(group, log_probs)
+        behaviour, mask, rewards, correctness = group_arrays(group, log_probs)
         places = edges.to(log_probs.device)
         now = log_probs[places]
         own = estimator.coefficients(now, behaviour, mask, rewards).to(total.dtype)
         finite = bool(torch.isfinite(own).all())
         if finite:
             add_up(total, places[mask], own[mask])
-        told.append({**asdict(drift(now, behaviour, mask, rewards)), "finite": float(finite)})
+        moved = drift(now, behaviour, mask, correctness)
+        told.append({**asdict(moved), "finite": float(finite)})
     return total, told
 
 

@@ -20,7 +20,8 @@ class Prepared:
 
     ``responses`` are the distinct ones and ``response_of`` [K] which of them each trajectory is:
     a repeated trajectory is computed once. ``behaviour`` float32 [K, T] and ``mask`` [K, T] end
-    where the longest trajectory does; ``rewards`` float64 [K].
+    where the longest trajectory does; ``rewards`` float64 [K] make the gradient, ``correctness``
+    float64 [K] the pass rate.
     """
 
     prompt_id: str
@@ -30,6 +31,7 @@ class Prepared:
     behaviour: LogProbArray
     mask: BoolArray
     rewards: FloatArray
+    correctness: FloatArray
     temperature: float
 
     @property
@@ -72,6 +74,7 @@ def prepare(group: Group, *, needs_signal: bool) -> Prepared | str:
         behaviour=behaviour,
         mask=mask,
         rewards=rewards,
+        correctness=np.array([t.correctness for t in kept], dtype=np.float64),
         temperature=group.temperature if group.temperature > 0 else 1.0,
     )
 

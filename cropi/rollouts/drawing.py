@@ -10,6 +10,7 @@ import numpy as np
 
 from cropi.contracts import Generator, Request, Sampling, Verifier
 from cropi.policies.policy import Policy
+from cropi.runtime.errors import CropiError
 from cropi.runtime.seeds import derive
 from cropi.types import Group, Prompt
 
@@ -48,6 +49,11 @@ class Drawing:
         verdicts = self.verifier.verify_all([
             (trajectory.text, prompts[i // samples]) for i, trajectory in enumerate(drawn)
         ])
+        if len(verdicts) != len(drawn):  # one for all must not pass for one each (trl#6533)
+            raise CropiError(
+                f"{type(self.verifier).__name__} gave {len(verdicts)} verdicts on {len(drawn)} "
+                f"completions; verify_all must give one each, in order"
+            )
         graded = [replace(t, verdict=v) for t, v in zip(drawn, verdicts, strict=True)]
         return [
             Group(

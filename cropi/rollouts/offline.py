@@ -9,6 +9,7 @@ import numpy as np
 from cropi.contracts import Prompts, Requirement
 from cropi.settings import Offline
 from cropi.types import Group, Prompt
+from cropi.verdicts import verdict_rates
 
 TRAIN, VALIDATION = "train", "validation/"
 
@@ -42,16 +43,13 @@ def samples_of(name: str, offline: Offline) -> int:
 def offline_metrics(groups: Mapping[str, Group]) -> dict[str, float]:
     """What β's rollouts say of the pool: pass rate, informative share, truncation, statuses."""
     trajectories = [t for group in groups.values() for t in group.trajectories]
-    rewards = np.array([np.nan if t.reward is None else t.reward for t in trajectories])
-    statuses = [t.verdict.status for t in trajectories if t.verdict is not None]
-    metrics = {
+    right = np.concatenate([group.correctness for group in groups.values()])
+    return {
         "rollouts/prompts": len(groups),
         "rollouts/trajectories": len(trajectories),
-        "rollouts/pass_rate": float(np.nanmean(rewards)) if (~np.isnan(rewards)).any() else 0.0,
+        "rollouts/pass_rate": float(np.nanmean(right)) if (~np.isnan(right)).any() else 0.0,
         "rollouts/informative_share": float(np.mean([g.is_informative for g in groups.values()])),
         "rollouts/truncated_share": float(np.mean([t.truncated for t in trajectories])),
         "rollouts/mean_length": float(np.mean([len(t.token_ids) for t in trajectories])),
+        **{f"rollouts/{name}": rate for name, rate in verdict_rates(groups.values()).items()},
     }
-    for status in sorted(set(statuses)):
-        metrics[f"rollouts/status/{status}"] = statuses.count(status) / len(statuses)
-    return metrics

@@ -48,9 +48,11 @@ def lines(name: str, group: Group, prompt: Prompt | None) -> list[str]:
         out.append(f"  gold: {golds}  ({prompt.source} {prompt.family})")
     for number, t in enumerate(group.trajectories):
         reward = "unscorable" if t.reward is None else f"reward {t.reward:g}"
-        verdict = "" if t.verdict is None else (
-            f" · {t.verdict.status} by {t.verdict.method} · read {t.verdict.extracted!r}"
-        )
+        verdict = ""
+        if t.verdict is not None:
+            parts = ", ".join(f"{name} {value:g}" for name, value in t.verdict.parts.items())
+            verdict = f" ({parts})" if parts else ""
+            verdict += f" · {t.verdict.status} by {t.verdict.method} · read {t.verdict.extracted!r}"
         out.append(
             f"  [{number}] {reward}{verdict} · {len(t.token_ids)} tokens, {t.finish} · "
             f"log-prob {t.log_probs.sum():.2f}"

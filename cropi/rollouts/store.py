@@ -6,6 +6,7 @@ the whole ones with their checksums, so a killed run loses one shard at most.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -34,6 +35,7 @@ SCHEMA = pa.schema([
     ("status", pa.string()),
     ("method", pa.string()),
     ("extracted", pa.string()),
+    ("parts", pa.string()),  # JSON of the rewards a reward was put together from; null for none
 ])
 LISTS = ("prompt_token_ids", "token_ids", "log_probs")  # columns of one list a row
 INDEX = "index.json"
@@ -138,6 +140,7 @@ def _rows(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
                 "status": verdict.status if verdict else None,
                 "method": verdict.method if verdict else None,
                 "extracted": verdict.extracted if verdict else None,
+                "parts": json.dumps(dict(verdict.parts)) if verdict and verdict.parts else None,
             }
 
 
@@ -158,7 +161,10 @@ def read_shard(path: Path) -> list[Group]:
     for place, row in enumerate(rows):
         verdict = None
         if row["status"] is not None:
-            verdict = Verdict(row["reward"], row["status"], row["method"], row["extracted"])
+            verdict = Verdict(
+                row["reward"], row["status"], row["method"], row["extracted"],
+                parts=json.loads(row["parts"] or "{}"),
+            )  # fmt: skip
         collected.append(
             Trajectory(tokens[place], log_probs[place], row["finish"], row["text"], verdict)
         )

@@ -39,6 +39,19 @@ def exclusive(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process works on ``folder`` now. Nothing is created."""
+    if not (folder / ".lock").exists():
+        return False
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
 def _describe(owner: Path) -> str:
     try:
         who = json.loads(owner.read_text())

@@ -146,7 +146,7 @@ class AlignedSelector(InfluenceSelector):
         components |= {
             name: found.columns[name] for name in ("log_ratio", "ess", "pass_rate")
         }
-        offline = [float(group.rewards.mean()) for group in candidates.ready]
+        offline = [float(group.correctness.mean()) for group in candidates.ready]
         components["pass_rate_stored"] = np.array(offline)
         is_valid = np.zeros(len(pool), dtype=bool)
         is_valid[candidates.places] = valid

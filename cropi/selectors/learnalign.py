@@ -35,7 +35,7 @@ class LearnAlign(InfluenceSelector):
         candidates = self.candidates(
             pool, with_training(context.rollouts, context.training, self.reuse)
         )
-        rates = np.array([float(group.rewards.mean()) for group in candidates.ready])
+        rates = np.array([float(group.correctness.mean()) for group in candidates.ready])
         learnability = rates * (1.0 - rates)
         with self.measuring(context, keep_rows=True) as measuring:
             measuring.precondition(self.precondition, self.damping, {"pool": candidates})

@@ -96,6 +96,7 @@ def half(group: Prepared, side: int) -> Prepared | None:
         behaviour=group.behaviour[kept],
         mask=group.mask[kept],
         rewards=rewards,
+        correctness=group.correctness[kept],
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from cropi.advantages import varied_groups
 from cropi.types import Group
+from cropi.verdicts import verdict_rates
 
 
 def group_metrics(groups: Sequence[Group]) -> dict[str, float]:
-    """Rewards and lengths over all completions. A figure that is not defined is left out."""
+    """Rewards, verdicts and lengths over all completions. What is not defined is left out."""
     rewards = np.concatenate([group.rewards for group in groups])
     scored = rewards[~np.isnan(rewards)]
     trajectories = [t for group in groups for t in group.trajectories]
@@ -23,6 +24,7 @@ def group_metrics(groups: Sequence[Group]) -> dict[str, float]:
         ),
         "frac_unscorable": 1.0 - scored.size / rewards.size,
         "completions/clipped_ratio": float(truncated.mean()),
+        **verdict_rates(groups),
     }
     if scored.size:
         metrics["reward"] = float(scored.mean())

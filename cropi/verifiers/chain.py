@@ -26,6 +26,9 @@ class ChainVerifier(Verifier):
             return Verdict(0.0, "no_answer", "none")
         return Verdict(float(text[-1] in prompt.golds), "ok", "exact", text[-1])
 
+    def completion_of(self, gold: str) -> str:
+        return gold
+
     def gold_problem(self, prompt: Prompt) -> str | None:
         if prompt.golds and all(_DIGIT.fullmatch(gold) for gold in prompt.golds):
             return None

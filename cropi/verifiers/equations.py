@@ -8,9 +8,12 @@ from cropi.verifiers.rational import evaluate
 
 _EQUALS = re.compile(r"(?<![<>:=\\])=(?!=)")
 _LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z]")  # not of a command such as \sqrt
+_JOINED = re.compile(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])")
+_TUPLE = re.compile(r"\(\s*\\?[A-Za-z]\w*(?:\s*,\s*\\?[A-Za-z]\w*)+\s*\)")
+_DERIVATIVE = re.compile(r"\\frac\s*\{\s*(?:d|\\partial)[^{}]*\}\s*\{\s*(?:d|\\partial)[^{}]*\}")
 _NAME = re.compile(
     r"(?:\\(?:text|mathrm|mathbf|operatorname|angle|triangle|overline|widehat|Delta|theta)\b)?"
-    r"\s*\{?\s*[A-Za-z\\][A-Za-z \\]*\}?(?:_\{?\w+\}?)?'*\s*(?:\([^()=,]*\))?"
+    r"\s*\{?\s*[A-Za-z\\][A-Za-z \\]*\}?(?:_\{?\w+\}?)?(?:\^\{-1\})?'*\s*(?:\([^()=,]*\))?"
 )
 
 
@@ -25,6 +28,8 @@ def sides(text: str) -> list[str]:
         text = f"{exact} = {rest}" if is_name(exact.strip()) else exact
     elif approximately:
         text = rest
+    if _JOINED.search(text):
+        return [text.strip()]
     depth, parts, start = 0, [], 0
     equals = {match.start() for match in _EQUALS.finditer(text)}
     for at, sign in enumerate(text):
@@ -40,16 +45,19 @@ def sides(text: str) -> list[str]:
 
 def is_name(text: str) -> bool:
     r"""Whether ``text`` only names a quantity: ``x``, ``f(3)``, ``S_n``, ``\text{Area}``."""
-    return len(text) < 100 and _NAME.fullmatch(text) is not None
+    return len(text) < 100 and any(
+        pattern.fullmatch(text) for pattern in (_NAME, _TUPLE, _DERIVATIVE)
+    )
 
 
-def comparable(gold: str, answer: str) -> tuple[str, str] | None:
+def comparable(gold: str, answer: str, *, whole: bool = False) -> tuple[str, str] | None:
     """The two sides to compare, or None when the answer contradicts itself or says another thing.
 
     One equation against a bare value is reduced to its last side: always for an answer (which
     must hold where it is plain arithmetic: ``2+3=5``, not ``2+3=6``), and for a gold when its
     left side is a name or a number, since a gold such as ``2x+z=1`` asks for the equation itself.
-    Two equations that define the same name are compared by their last sides.
+    Two equations that define the same name are compared by their last sides. With ``whole``, an
+    equation and a bare value are never the same.
     """
     golds, answers = sides(gold), sides(answer)
     if len(answers) > 1 and _contradicts_itself(answers):
@@ -57,6 +65,8 @@ def comparable(gold: str, answer: str) -> tuple[str, str] | None:
     if len(golds) > 1 and len(answers) > 1:
         same = golds[0] == answers[0] and is_name(golds[0])
         return (golds[-1], answers[-1]) if same else (gold, answer)
+    if whole and len(golds) != len(answers):
+        return None
     if len(golds) > 1 and not is_name(golds[0]) and _LETTER.search(golds[0]):
         return None
     return golds[-1], answers[-1]

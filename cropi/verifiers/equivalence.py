@@ -6,6 +6,7 @@ code), and with decimals turned into fractions, so that nothing is rounded.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,6 +20,8 @@ _NOTHING = 1e-90
 
 def prepare() -> None:
     """Load math-verify and let its parser build its first tables."""
+    # The same arithmetic everywhere: sympy would take what it finds installed.
+    os.environ["SYMPY_GROUND_TYPES"] = "python"
     equivalent({"gold": "x+1", "answer": r"\frac{y}{2}", "seconds": 60})
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cropi.boxed import last_boxed
+from cropi.boxed import every_boxed, last_boxed
 
-Way = Literal["boxed", "tag", "hash", "stated", "last_number", "whole"]
+Way = Literal["boxed", "all_boxed", "tag", "hash", "stated", "last_number", "whole"]
 Ways = Annotated[list[Way], Field(min_length=1)]  # the option of a verifier
 
 _HASH = re.compile(r"####\s*([^\n]+)")
@@ -36,6 +36,9 @@ _WRAPPERS = (
 )
 
 
+_WRAPPING = frozenset(left[0] for left, _ in _WRAPPERS)
+
+
 def ways(*names: Way) -> Callable[[], list[Way]]:
     """A default for a verifier's option."""
     return lambda: list(names)
@@ -48,10 +51,10 @@ def after_thinking(text: str) -> str:
 
 def trim(answer: str) -> str:
     r"""Without outer spaces, ``$…$``, ``\(…\)``, markdown emphasis and trailing ``. , ; :``."""
-    while True:
+    while not answer.isalnum():
         before = answer
         answer = _SPECIAL.sub("", answer.strip()).rstrip(" \t\n.,;:").lstrip()
-        for left, right in _WRAPPERS:
+        for left, right in _WRAPPERS if answer[:1] in _WRAPPING else ():
             inside = answer[len(left) : -len(right)]
             whole = len(answer) > len(left) + len(right) and left not in inside
             if whole and answer.startswith(left) and answer.endswith(right):
@@ -59,7 +62,8 @@ def trim(answer: str) -> str:
         if answer.endswith("**") and answer.count("**") == 1:  # "**Answer: 73**" cut in two
             answer = answer[:-2]
         if answer == before:
-            return answer
+            break
+    return answer
 
 
 def hash_answer(text: str) -> str | None:
@@ -91,9 +95,35 @@ def last_number(text: str) -> str | None:
     return ("-" if _SIGN.search(before) else "") + last.group()
 
 
+def all_boxed(text: str) -> str | None:
+    """The contents of all boxes, as one list; None when the last is not closed."""
+    found = every_boxed(text)
+    return None if not found else ", ".join(dict.fromkeys(found))
+
+
+def boxes_in_last_line(text: str) -> list[str]:
+    """The contents of the boxes in the last line that is not empty, after all thinking."""
+    return every_boxed(after_thinking(text).rstrip().rpartition("\n")[2])
+
+
+def presented(answer: str, way: Way) -> str:
+    """A completion in which ``way`` finds ``answer``."""
+    match way:
+        case "boxed" | "all_boxed":
+            return rf"\boxed{{{answer}}}"
+        case "tag":
+            return f"<answer>{answer}</answer>"
+        case "hash":
+            return f"#### {answer}"
+        case "stated":
+            return f"The answer is {answer}"
+        case "last_number" | "whole":
+            return answer
+
+
 _WAYS: Mapping[Way, Callable[[str], str | None]] = {
-    "boxed": last_boxed, "tag": tagged, "hash": hash_answer, "stated": stated,
-    "last_number": last_number, "whole": lambda text: text,
+    "boxed": last_boxed, "all_boxed": all_boxed, "tag": tagged, "hash": hash_answer,
+    "stated": stated, "last_number": last_number, "whole": lambda text: text,
 }
 
 
@@ -104,7 +134,7 @@ def locate(text: str, order: Sequence[Way]) -> str | None:
         found = _WAYS[way](shown)
         if found is not None and trim(found):
             return found.strip()
-        if way == "boxed" and found is not None:
+        if way in ("boxed", "all_boxed") and found is not None:
             return None  # an empty box is an answer not given, not a reason to look elsewhere
     return None
 

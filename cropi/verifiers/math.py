@@ -1,36 +1,38 @@
-r"""Mathematical answers: exact arithmetic first, computer algebra in killable workers for the rest.
+r"""Mathematical answers: exact arithmetic and certain bounds first, computer algebra for the rest.
 
-Policies, each tested: only the last box counts; no box, no reward (unless ``extraction`` says
-otherwise); no tolerance, so 0.333 is not 1/3; a comma is no decimal mark; units are dropped;
-letters under roots are positive; a set is no tuple, but a bare list may stand for either; the bases
-in ``1011_2`` count only when both sides name one.
+docs/verifiers.md tells how an answer is found, read and compared, and has the table of the choices
+that mathematics leaves open (``conventions``).
 """
 
 from __future__ import annotations
 
 import math
-import time
+import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import Annotated
 
 from pydantic import Field
 
 from cropi.contracts import PositiveInt
 from cropi.runtime.parts import part
-from cropi.types import Prompt, VerdictStatus
-from cropi.verifiers.answers import AnswerVerifier, spelled
+from cropi.types import Prompt, Verdict, VerdictStatus
+from cropi.verifiers import conventions as c
+from cropi.verifiers.answers import AnswerVerifier, spelled, timed
 from cropi.verifiers.comparison import Comparison
-from cropi.verifiers.extraction import Ways, ways
+from cropi.verifiers.conventions import Conventions
+from cropi.verifiers.extraction import Ways, boxes_in_last_line, presented, ways
 from cropi.verifiers.isolation import Workers
 from cropi.verifiers.numbers import Percent
 from cropi.verifiers.process import Outcome
-from cropi.verifiers.quick import decide, needs_algebra
+from cropi.verifiers.quick import decide, parts_of, readable, worth_asking
 
-MOST_REMEMBERED = 100_000
 _FAILURES: dict[str, VerdictStatus] = {
     "timeout": "timeout", "memory": "oversize", "crashed": "crashed"
 }
+_WHOLE = re.compile(r"[1-9][0-9]{0,17}|0")
+_SAME, _ANOTHER = Comparison(True, "exact"), Comparison(False, "numeric")
+_UNUSABLE = {"timeout": "takes too long to compare", "crashed": "crashes math-verify"}
 
 
 @part
@@ -43,78 +45,107 @@ class MathVerifier(AnswerVerifier):
 
     extraction: Ways = Field(default_factory=ways("boxed"))
     percent: Percent = "unit"
+    units: c.Units = "dropped"
+    degrees: c.Degrees = "number"
+    ratios: c.Ratios = "quotient"
+    vectors: c.Vectors = "tuples"
+    lists: c.Lists = "flexible"
+    equations: c.Equations = "value"
+    bases: c.Bases = "if_both"
+    case: c.Case = "ignored"
+    choices: c.Choices = "with_text"
+    approximations: c.Approximations = "exact_part"
+    fractions: c.Fractions = "any"
+    boxes: c.Boxes = "parts"
+    decimal_comma: bool = False
     workers: PositiveInt = 2
-    cpu_seconds: Annotated[float, Field(gt=0.0)] = 5.0
+    cpu_seconds: Annotated[float, Field(gt=0.0)] = 1.0
     wall_seconds: Annotated[float, Field(gt=0.0)] = 120.0
     megabytes: Annotated[int, Field(ge=512)] = 2048
 
     def __post_init__(self) -> None:
         if self.wall_seconds < self.cpu_seconds:
             raise ValueError("wall_seconds must not be less than cpu_seconds")
-        self._remembered: dict[tuple[str, str], Comparison] = {}
+        names = [field.name for field in fields(Conventions)]
+        named = {name: getattr(self, name) for name in names}
+        self._conventions = Conventions(**named)
         self._processes = Workers(
             "cropi.verifiers.equivalence:equivalent", slots=self.workers,
             cpu_seconds=self.cpu_seconds, wall_seconds=self.wall_seconds,
             megabytes=self.megabytes,
         )
 
+    def verify_all(self, items: Sequence[tuple[str, Prompt]]) -> list[Verdict]:
+        verdicts = super().verify_all(items)
+        if self.boxes == "last" or "boxed" not in self.extraction:
+            return verdicts
+        again = {
+            at: (joined, prompt) for at, (text, prompt) in enumerate(items)
+            if verdicts[at].reward == 0.0 and (joined := self._joined(text, prompt)) is not None
+        }
+        given = super().verify_all(list(again.values())) if again else []
+        for at, verdict in zip(again, given, strict=True):
+            if verdict.reward == 1.0:
+                verdicts[at] = verdict
+        return verdicts
+
+    def _joined(self, text: str, prompt: Prompt) -> str | None:
+        r"""``x=\boxed{3}, y=\boxed{8}`` as one answer where the gold has two parts."""
+        boxes = boxes_in_last_line(text) if text.count("boxed") > 1 else []
+        several = [parts_of(self._spelled(gold)) for gold in self._usable(prompt.golds)]
+        if len(boxes) < 2 or len(boxes) not in several:
+            return None
+        return presented(", ".join(boxes), "boxed")
+
     def compare(self, gold: str, answer: str) -> Comparison:
         return self.compare_all([(gold, answer)])[0]
 
     def compare_all(self, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
-        """Exact decisions at once; what is left is compared once each, spread over the workers."""
-        known = self._remembered
-        decisions = [_timed(spelled(g), spelled(a), self.percent) for g, a in pairs]
-        asked = dict.fromkeys(d for d in decisions if isinstance(d, tuple) and d not in known)
+        """What is not decided at once is compared once each, spread over the workers."""
+        decisions = [_plain(*pair) or timed(self._decide, *pair) for pair in pairs]
+        asked = dict.fromkeys(d for d in decisions if isinstance(d, tuple))
         found = dict(zip(asked, self._ask(list(asked)), strict=True))
-        self._remember(found)
-        return [
-            d if isinstance(d, Comparison) else found[d] if d in found else known[d]
-            for d in decisions
-        ]
+        return [d if isinstance(d, Comparison) else found[d] for d in decisions]
 
-    def gold_problem(self, prompt: Prompt) -> str | None:
-        """Also asks a worker, where needed, whether the gold can be read and equals itself."""
-        problem = super().gold_problem(prompt)
-        if problem:
-            return problem
-        faults = [self.gold_fault(gold) or self._algebra_fault(gold) for gold in prompt.golds]
-        return None if None in faults else faults[0]
-
-    def _algebra_fault(self, gold: str) -> str | None:
-        texts = needs_algebra(spelled(gold), self.percent)
-        if texts is None:
-            return None
-        result = self._remembered.get(texts) or self._ask([texts])[0]
-        self._remember({texts: result})
-        if result.status != "ok":
-            reason = {"timeout": "takes too long to compare", "crashed": "crashes math-verify"}
-            return reason.get(result.status, "not readable as mathematics")
-        return None if result.equal else "not equal to itself"
+    def gold_faults(self, golds: Sequence[str]) -> list[str | None]:
+        """Also whether each can be read and has a value; asks a worker only where it must."""
+        faults = super().gold_faults(golds)
+        unsure = []
+        for at, gold in enumerate(golds):
+            if faults[at] is None:
+                found = readable(self._spelled(gold))
+                if found is None and worth_asking(self._spelled(gold)):
+                    unsure.append(at)
+                elif not found:
+                    faults[at] = "not readable as mathematics" if found is None else "undefined"
+        texts = [self._spelled(golds[at]) for at in unsure]
+        for at, result in zip(unsure, self._ask([(t, t) for t in texts]), strict=True):
+            if result.status != "ok":
+                faults[at] = _UNUSABLE.get(result.status, "not readable as mathematics")
+            elif not result.equal:
+                faults[at] = "not equal to itself"
+        return faults
 
     def close(self) -> None:
         self._processes.close()
+
+    def _spelled(self, text: str) -> str:
+        return spelled(text, self.decimal_comma)
+
+    def _decide(self, gold: str, answer: str) -> Comparison | tuple[str, str]:
+        return decide(self._spelled(gold), self._spelled(answer), self._conventions)
 
     def _ask(self, texts: Sequence[tuple[str, str]]) -> list[Comparison]:
         seconds = math.ceil(self.wall_seconds)
         jobs = [{"gold": gold, "answer": answer, "seconds": seconds} for gold, answer in texts]
         return [_comparison(outcome) for outcome in self._processes.run(jobs)]
 
-    def _remember(self, found: dict[tuple[str, str], Comparison]) -> None:
-        if len(self._remembered) + len(found) > MOST_REMEMBERED:
-            self._remembered = {}  # a new one: another thread may be reading the old
-        self._remembered.update(
-            (texts, replace(result, milliseconds=0.0)) for texts, result in found.items()
-            if result.status not in ("timeout", "crashed")
-        )
 
-
-def _timed(gold: str, answer: str, percent: Percent) -> Comparison | tuple[str, str]:
-    began = time.perf_counter()
-    decision = decide(gold, answer, percent)
-    if isinstance(decision, Comparison):
-        return replace(decision, milliseconds=1000 * (time.perf_counter() - began))
-    return decision
+def _plain(gold: str, answer: str) -> Comparison | None:
+    """The common case: two whole numbers without ornament."""
+    if _WHOLE.fullmatch(gold) and _WHOLE.fullmatch(answer):
+        return _SAME if gold == answer else _ANOTHER
+    return None
 
 
 def _comparison(outcome: Outcome) -> Comparison:

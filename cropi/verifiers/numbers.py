@@ -18,7 +18,7 @@ Percent = Literal["unit", "hundredth"]
 MOST_DIGITS = 2000  # as written
 MOST_BITS = 50_000  # as computed
 _WHOLE = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)"
-_DECIMAL = rf"(?:{_WHOLE}(?:\.\d*)?|\.\d+)"
+_DECIMAL = rf"(?:{_WHOLE}(?:\.(?:(?:\d{{3}} )+\d{{1,3}}|\d*))?|\.\d+)"
 _TEN = r"(?:e|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*)"
 _LITERAL = re.compile(rf"(?P<value>{_DECIMAL})(?:{_TEN}\{{?(?P<power>[+-]?\d+)\}}?)?", re.I)
 _REPEATING = re.compile(r"(?P<whole>\d*)\.(?P<once>\d*)\\overline\s*\{(?P<again>\d+)\}")
@@ -27,6 +27,16 @@ _FRACTION = re.compile(
     rf"(?:\\frac\s*\{{\s*(?P<over>-?{_DECIMAL})\s*\}}\s*\{{\s*(?P<under>-?{_DECIMAL})\s*\}}"
     rf"|(?P<top>{_DECIMAL})\s*/\s*(?P<bottom>-?{_DECIMAL}))"
 )
+
+
+_SCALED = re.compile(
+    r"(?P<value>.*[\d})])\s*(?:\\text\s*\{\s*)?(?P<scale>dozen|hundred|thousand|million|billion|trillion)s?"
+    r"\s*\}?", re.I,
+)
+_SCALES = {
+    "dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9,
+    "trillion": 10**12,
+}  # fmt: skip
 
 
 class Oversize(ValueError):
@@ -40,15 +50,23 @@ def read_number(text: str, percent: Percent = "unit") -> Fraction | None:
     (the sign is a unit) or 35/100. None when it is not one number, or divides by zero. Raises
     Oversize beyond 2000 digits or 50,000 bits.
     """
-    bare = strip_units(text)
+    bare, times = strip_units(text), Fraction(1)
     if bare.endswith("%"):
-        value = read_number(bare[:-1].rstrip(), percent)
-        return value / 100 if value is not None and percent == "hundredth" else value
+        bare = strip_units(bare[:-1].rstrip())
+        times = Fraction(1, 100) if percent == "hundredth" else times
+    scaled = _SCALED.fullmatch(bare)
+    if scaled:
+        bare, times = strip_units(scaled["value"]), times * _SCALES[scaled["scale"].lower()]
+    value = _signed(bare)
+    return None if value is None else value * times
+
+
+def _signed(bare: str) -> Fraction | None:
     bare = unwrapped(bare)
     sign = 1
     while bare[:1] in ("-", "+", "("):
         if bare[0] == "(":
-            if bare[-1] != ")":
+            if bare[-1] != ")" or "," in bare:  # (12,102) is a pair
                 return None
             bare = bare[1:-1].strip()
         else:

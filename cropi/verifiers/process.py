@@ -1,20 +1,19 @@
-"""One child process that answers JSON lines, and can be killed."""
+"""One slot for jobs: a child that answers JSON lines, killed and replaced when it goes astray."""
 
 from __future__ import annotations
 
 import json
-import os
-import selectors
 import signal
-import subprocess
-import sys
+import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from cropi.runtime.errors import CropiError
+from cropi.verifiers.nursery import Child, Nursery
 
-STARTUP_SECONDS = 300.0  # imports only; generous, since the machine may be busy
+REPLY_BYTES = 2**20  # no honest reply comes near
+_OUT_OF_TIME = (-signal.SIGPROF, -signal.SIGXCPU)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,105 +27,123 @@ class Outcome:
 
 
 class Process:
-    """One child process, started lazily and replaced when it cannot go on."""
+    """Runs one job at a time: ``begin``, then ``advance`` when readable or ``deadline`` is past.
 
-    def __init__(self, function: str, megabytes: int) -> None:
-        self._function = function
-        self._megabytes = megabytes
-        self._child: subprocess.Popen[bytes] | None = None
-        self._owner = 0
+    Only a child whose job went well gets another one.
+    """
 
-    def run(self, job: Any, cpu_seconds: float, wall_seconds: float) -> Outcome:
-        line = json.dumps([cpu_seconds, job]).encode() + b"\n"
-        outcome = self._attempt(line, wall_seconds)
-        # A child may have been killed from outside; a job that kills it does so again.
-        return outcome or self._attempt(line, wall_seconds) or Outcome("crashed", message="died")
+    def __init__(self, nursery: Nursery, cpu_seconds: float, wall_seconds: float) -> None:
+        self._nursery = nursery
+        self._cpu_seconds = cpu_seconds
+        self._wall_seconds = wall_seconds
+        self._child: Child | None = None
+        self._line = self._reply = b""
+        self._may_repeat = False
+        self._is_fresh = False
+        self._began = 0.0
 
-    def _attempt(self, line: bytes, wall_seconds: float) -> Outcome | None:
-        """None when the child died without a reply."""
-        child = self._started()
-        began = time.monotonic()
+    @property
+    def connection(self) -> socket.socket:
+        assert self._child is not None
+        return self._child.socket
+
+    @property
+    def deadline(self) -> float:
+        """When the present job is stopped at the latest, by ``time.monotonic``."""
+        return self._began + self._wall_seconds
+
+    def begin(self, job: Any) -> None:
+        """Send a job. Raises CropiError when no child can be had."""
+        self._line = json.dumps([self._cpu_seconds, job]).encode() + b"\n"
+        self._may_repeat = True
+        self._send()
+
+    def advance(self) -> Outcome | None:
+        """The outcome, or None while the job goes on. Does not wait."""
         try:
-            reply = _exchange(child, line, began + wall_seconds)
-        except TimeoutError:
-            self.stop()
-            return Outcome("timeout", seconds=time.monotonic() - began)
-        except BaseException:
-            self.stop()  # half a reply may be in the pipe
-            raise
-        seconds = time.monotonic() - began
-        if reply is None:
-            killed_by_clock = self.stop() == -signal.SIGXCPU
-            return Outcome("timeout", seconds=seconds) if killed_by_clock else None
-        if reply["status"] == "memory":
-            self.stop()
-        return Outcome(reply["status"], reply.get("value"), reply.get("message", ""), seconds)
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        """The running child; its pipes belong to the process that started it, not to a fork."""
-        if self._child and self._owner == os.getpid() and self._child.poll() is None:
-            return self._child
-        self.stop()
-        self._owner = os.getpid()
-        self._child = child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cropi.verifiers.worker",
-             self._function, str(self._megabytes)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            bufsize=0, env=_environment(),
-            process_group=0,  # Ctrl-C is for the parent, which then stops its children
-        )
-        try:
-            ready = _exchange(child, b"", time.monotonic() + STARTUP_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
-        if ready is None or ready["status"] != "ok":
-            self.stop()
-            reason = ready["message"] if ready else "it ended at once"
-            raise CropiError(f"a verifier process for {self._function} did not start: {reason}")
-        return child
+            part = self.connection.recv(65536)
+        except BlockingIOError:
+            return self._fail("timeout") if time.monotonic() >= self.deadline else None
+        except ConnectionError:
+            part = b""
+        if not part:
+            return self._fail_without_reply()
+        self._reply += part
+        if len(self._reply) > REPLY_BYTES:
+            return self._fail("crashed", "its reply is too long")
+        return self._judge() if b"\n" in part else None
 
     def stop(self) -> int | None:
-        """Kill and reap the child; its exit code, or None when there was none of ours."""
+        """Kill and reap the child; its exit code, None when that is unknown."""
         child, self._child = self._child, None
-        if child is None or self._owner != os.getpid():
-            return None
-        child.kill()
-        code = child.wait()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
-        return code
+        return self._nursery.reap(child) if child else None
 
+    def abandon(self) -> None:
+        """In a forked copy: let go of a child that belongs to the process forked from."""
+        if self._child is not None:
+            self._child.socket.close()
 
-def _exchange(child: subprocess.Popen[bytes], line: bytes, deadline: float) -> Any:
-    """Send a line, wait for one. None when the child died; TimeoutError at the deadline."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    reply = b""
-    with selectors.DefaultSelector() as ready:
-        ready.register(child.stdout, selectors.EVENT_READ)
+    def _send(self) -> None:
+        self._is_fresh = not self._is_idle()
+        if self._is_fresh:
+            self.stop()
+            self._child = self._nursery.fork()
+        self._reply = b""
+        self._began = time.monotonic()
+        self.connection.settimeout(self._wall_seconds)
+        with suppress(OSError):  # it died or reads nothing: advance() finds out
+            self.connection.sendall(self._line)
+        self.connection.setblocking(False)
+
+    def _is_idle(self) -> bool:
+        """Whether there is a child that is alive and has nothing to say."""
+        if self._child is None:
+            return False
         try:
-            rest = memoryview(line)
-            while rest:
-                rest = rest[child.stdin.write(rest) :]
-        except BrokenPipeError:
+            self.connection.recv(1, socket.MSG_PEEK)
+        except OSError as error:  # nothing to read is as it should be; all else means it is dead
+            return isinstance(error, BlockingIOError)
+        return False
+
+    def _judge(self) -> Outcome | None:
+        try:
+            reply = json.loads(self._reply, parse_constant=_refuse)
+            status, message = reply["status"], str(reply.get("message", ""))
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            return self._fail("crashed", "its reply is no JSON of ours")
+        if status == "ok":
+            return Outcome("ok", reply.get("value"), "", self._seconds())
+        if status == "memory":
+            # Jobs before may have left little room: what counts is a fresh child's word.
+            if self._is_fresh:
+                return self._fail("memory")
+            self._repeat()
             return None
-        while not reply.endswith(b"\n"):
-            if not ready.select(max(0.0, deadline - time.monotonic())):
-                raise TimeoutError
-            part = os.read(child.stdout.fileno(), 65536)
-            if not part:
-                return None
-            reply += part
-    return json.loads(reply)
+        printable = message[:500].encode(errors="replace").decode()  # may quote half a character
+        return self._fail("crashed", printable)
+
+    def _fail_without_reply(self) -> Outcome | None:
+        seconds = self._seconds()
+        if self.stop() in _OUT_OF_TIME:
+            return Outcome("timeout", seconds=seconds)
+        if self._may_repeat:  # killed from outside? a job that kills its child does so again
+            self._repeat()
+            return None
+        return Outcome("crashed", message="its process died", seconds=seconds)
+
+    def _repeat(self) -> None:
+        self.stop()
+        self._may_repeat = False
+        self._send()
+
+    def _fail(self, status: Literal["timeout", "memory", "crashed"], message: str = "") -> Outcome:
+        seconds = self._seconds()
+        self.stop()
+        return Outcome(status, message=message, seconds=seconds)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
 
-def _environment() -> dict[str, str]:
-    """Our import path and fixed hashing, but no credentials: the child reads hostile text."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
-    return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(place) for place in sys.path),
-        "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1",
-    }
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,85 +1,110 @@
-r"""What can be said of two mathematical answers without computer algebra: most of it, exactly."""
+r"""What can be said of two mathematical answers without computer algebra: nearly all, exactly."""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from collections.abc import Sequence
 
+from cropi.verifiers.agreement import Agreement
 from cropi.verifiers.comparison import Comparison
-from cropi.verifiers.equations import comparable
+from cropi.verifiers.congruences import congruence
+from cropi.verifiers.conventions import Conventions
+from cropi.verifiers.equations import comparable, sides
 from cropi.verifiers.guard import too_large
-from cropi.verifiers.normalise import chosen_letter, compact, option_letter, unwrapped, words
-from cropi.verifiers.numbers import Oversize, Percent, read_number
-from cropi.verifiers.rational import evaluate
-from cropi.verifiers.structure import alike
-from cropi.verifiers.units import strip_units
+from cropi.verifiers.identity import defined
+from cropi.verifiers.normalise import compact, option_letter, words
+from cropi.verifiers.notations import is_time, without_base
+from cropi.verifiers.numbers import Oversize, read_number
+from cropi.verifiers.rational import Undefined
+from cropi.verifiers.relations import inequality, region
+from cropi.verifiers.shapes import Shape, shape_of, split
+from cropi.verifiers.syntax import understood
+from cropi.verifiers.units import split_units
 
-_BASE = re.compile(r"([0-9A-F]+)_\{?(?:\\text\{)?(\w+?)\}*")
+LONGEST_FOR_ALGEBRA = 400  # characters
+# What math-verify may understand and the parser here does not.
+_COMMANDS = frozenset(
+    "frac sqrt cdot times div pm mp pi infty le ge ne in cup cap setminus subset emptyset mathbb "
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp int sum prod lim to "
+    "binom lfloor rfloor lceil rceil lvert rvert begin end pmatrix bmatrix vmatrix matrix det "
+    "overline mod pmod bmod equiv circ mid cdots vec langle rangle max min gcd lcm partial "
+    "alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi chi psi omega text".split()
+)
+_WORD = re.compile(r"\\([A-Za-z]+)|(?<![A-Za-z\\])[A-Za-z]{4,}")
+_PLAIN = re.compile(r"[\x20-\x7e]*")
 
 
-def decide(gold: str, answer: str, percent: Percent) -> Comparison | tuple[str, str]:
+def decide(gold: str, answer: str, conventions: Conventions) -> Comparison | tuple[str, str]:
     """Equal or not, for canonical texts; or the two texts that need computer algebra."""
-    if compact(unwrapped(gold)) == compact(unwrapped(answer)):
-        return Comparison(True, "exact")
-    based, other = _BASE.fullmatch(gold), _BASE.fullmatch(answer)
-    if based and other:
-        return Comparison(based.groups() == other.groups(), "exact")
-    gold, answer = based[1] if based else gold, other[1] if other else answer
-    said = _in_words(gold, answer)
-    if said is not None:
-        return Comparison(said, "exact")
     try:
-        reduced = comparable(gold, answer)
-        if reduced is None:
-            return Comparison(False, "exact")
-        gold, answer = (_algebra(text, percent) for text in reduced)
-        left, right = number(gold, percent), number(answer, percent)
-    except Oversize:
+        agreed = Agreement(conventions).of(gold, answer)
+    except (Oversize, RecursionError):
         same = compact(gold) == compact(answer)
         return Comparison(same, "exact", "ok" if same else "oversize")
-    if left is not None and right is not None:
-        return Comparison(left == right, "numeric")
-    if compact(gold) == compact(answer):
-        return Comparison(True, "exact")
-    pair = alike(gold, answer)
-    if pair is None:
-        return Comparison(False, "exact")
+    except Undefined:
+        bad = readable(gold) is False
+        return Comparison(False, "none", "bad_gold" if bad else "unparsed")
+    if agreed is not None:
+        return Comparison(agreed, "exact")
+    texts = comparable(gold, answer) or (gold, answer)
+    if not worth_asking(texts[0]) and not readable(texts[0]):
+        return Comparison(False, "none", "bad_gold")
+    if not all(map(worth_asking, texts)):
+        return Comparison(False, "none", "unparsed")
+    gold, answer = (split_units(text)[0] for text in texts)
     if too_large(gold) or too_large(answer):
         return Comparison(False, "none", "oversize")
-    return pair
+    return gold, answer
 
 
-def needs_algebra(gold: str, percent: Percent) -> tuple[str, str] | None:
-    """The pair that tells by computer algebra whether a gold is usable; None when it surely is."""
-    if _BASE.fullmatch(gold) or option_letter(gold) or words(gold) is not None:
-        return None
+def readable(gold: str) -> bool | None:
+    """Whether a gold means something here; None when only computer algebra can tell."""
+    if option_letter(gold) or without_base(gold) or congruence(gold) or is_time(gold):
+        return True
     try:
-        left, right = (_algebra(text, percent) for text in comparable(gold, gold) or (gold, gold))
-        settled = number(left, percent) is not None or too_large(left)
+        found = region(gold)
+        if found is not None:
+            return _readable(found)
+        compared = inequality(gold)
+        parts = compared[:2] if compared else sides(gold)
+        return _all([_readable(shape_of(part)) for part in parts])
     except Oversize:
-        return None
-    return None if settled else (left, right)
+        return True  # as a text only
 
 
-def number(text: str, percent: Percent) -> Fraction | None:
-    """The exact value of canonical text that is a number or arithmetic on numbers."""
-    value = read_number(text, percent)
-    return evaluate(text) if value is None else value
+def parts_of(gold: str) -> int:
+    """How many answers a list or set holds; 1 for everything else."""
+    try:
+        shape = shape_of(gold)
+    except Oversize:
+        return 1
+    return len(shape.parts) if shape.kind in ("list", "set") else 1
 
 
-def _in_words(gold: str, answer: str) -> bool | None:
-    """The verdict when either side is prose or a multiple-choice letter, else None."""
-    letter = option_letter(gold)
-    if letter is not None:
-        return chosen_letter(answer) == letter
-    if all(len(bare) == 1 and bare.isalpha() for bare in map(unwrapped, (gold, answer))):
-        return gold == answer  # math-verify takes a for A
-    said = words(gold)
-    if said is not None:
-        return compact(said) == compact(unwrapped(answer).casefold())
-    return False if words(answer) is not None else None
+def _readable(shape: Shape) -> bool | None:
+    if shape.kind != "value":
+        return _all([_readable(part) for part in shape.parts])
+    if len(sides(shape.text)) > 1:
+        return _all([_readable(shape_of(side)) for side in sides(shape.text)])
+    pieces = split(shape.text, (":",))
+    if len(pieces) > 1:
+        return all(read_number(piece) is not None or understood(piece) for piece in pieces)
+    if read_number(shape.text) is not None or words(shape.text) is not None:
+        return True
+    node = understood(split_units(shape.text.rstrip("% "))[0])
+    return None if node is None else defined(node)
 
 
-def _algebra(text: str, percent: Percent) -> str:
-    bare = strip_units(text)
-    return strip_units(bare[:-1].rstrip()) if percent == "unit" and bare.endswith("%") else bare
+def _all(found: Sequence[bool | None]) -> bool | None:
+    return False if False in found else None if None in found else True
+
+
+def worth_asking(text: str) -> bool:
+    """Whether math-verify may read what is not read here; prose and code are not sent to it."""
+    if len(text) > LONGEST_FOR_ALGEBRA or not _PLAIN.fullmatch(text):
+        return False
+    return all(match[1] in _COMMANDS for match in _WORD.finditer(_without_environments(text)))
+
+
+def _without_environments(text: str) -> str:
+    return re.sub(r"\\(begin|end)\s*\{[a-z]+\*?\}", "", text)

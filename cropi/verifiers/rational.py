@@ -1,4 +1,4 @@
-r"""Exact arithmetic on rational numbers written in LaTeX.
+r"""Exact arithmetic on rational numbers: the value of an expression, where it has such a one.
 
 Decides most answers without a computer algebra system and without rounding: ``\frac{1}{2^{60}}``
 and ``\frac{1}{2^{61}}`` differ here. Every operation is refused before it is computed when its
@@ -8,39 +8,39 @@ result would be enormous.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from fractions import Fraction
 
-from cropi.verifiers.numbers import MOST_BITS, MOST_DIGITS, Oversize, power
+from cropi.verifiers.numbers import MOST_BITS, Oversize, power
+from cropi.verifiers.syntax import understood
+from cropi.verifiers.tree import Node
 
 LARGEST_FACTORIAL = 2000
-DEEPEST = 60
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<sign>\\frac|\\cdot|\\times|\\div|[-+*/^!(){}]))"
-)
-_TIMES = ("*", r"\cdot", r"\times")
-_OVER = ("/", r"\div")
+NOWHERE: Mapping[str, Fraction] = {}
 
 
 class NotRational(ValueError):
-    """The text is not arithmetic on rational numbers."""
+    """The expression has no rational value, or none that is found without algebra."""
+
+
+class Undefined(ValueError):
+    """The expression has no value: a division by zero, the logarithm of zero."""
 
 
 def evaluate(text: str) -> Fraction | None:
-    r"""The value of canonical text made of numbers, ``+ - * / ^ !``, ``\frac`` and brackets.
+    r"""The value of canonical text that is arithmetic on rational numbers.
 
-    None when it holds anything else, has no value (1/0) or is nested deeper than 60. Raises
-    Oversize when a number in it would exceed 50,000 bits. Two factors must have a sign between
-    them: ``2\frac12`` could mean either of two things.
+    None when it holds anything else or has no value (1/0). Raises Oversize when a number in it
+    would exceed 50,000 bits.
     """
+    node = understood(without_outer_brackets(text))
     try:
-        return _Reader(_without_outer_brackets(text)).value()
+        return None if node is None else exact(node)
     except (NotRational, ZeroDivisionError):
         return None
 
 
-def _without_outer_brackets(text: str) -> str:
+def without_outer_brackets(text: str) -> str:
     """Drop brackets that enclose everything, in one pass however many there are."""
     text = text.strip()
     leading = len(text) - len(text.lstrip("("))
@@ -53,109 +53,107 @@ def _without_outer_brackets(text: str) -> str:
     return text[layers : len(text) - layers]
 
 
-class _Reader:
-    """Recursive descent over the tokens of one expression."""
+def exact(node: Node, at: Mapping[str, Fraction] = NOWHERE) -> Fraction:
+    """The value where the letters are ``at``.
 
-    def __init__(self, text: str) -> None:
-        self._tokens = list(_tokens(text))
-        self._at = 0
-        self._depth = 0
+    Raises NotRational, ZeroDivisionError, and Oversize beyond 50,000 bits.
+    """
+    match node.operation:
+        case "number":
+            return node.value
+        case "letter" if node.name in at:
+            return at[node.name]
+        case "add":
+            return _bounded(sum((exact(part, at) for part in node.parts), Fraction(0)))
+        case "multiply":
+            product = Fraction(1)
+            for part in node.parts:
+                product = _bounded(product * exact(part, at))
+            return product
+        case "divide":
+            above, below = (exact(part, at) for part in node.parts)
+            return _bounded(above / below)
+        case "negate":
+            return -exact(node.parts[0], at)
+        case "power":
+            return _raised(*(exact(part, at) for part in node.parts))
+        case "root":
+            return _root(*(exact(part, at) for part in node.parts))
+        case "factorial":
+            return Fraction(math.factorial(_small(exact(node.parts[0], at))))
+        case "call":
+            return _call(node.name, [exact(part, at) for part in node.parts])
+    raise NotRational(node.operation)
 
-    def value(self) -> Fraction:
-        value = self._sum()
-        if self._at != len(self._tokens):
-            raise NotRational("something follows the expression")
-        return value
 
-    def _peek(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
-
-    def _take(self) -> str:
-        token = self._peek()
-        self._at += 1
-        return token
-
-    def _sum(self) -> Fraction:
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise NotRational("nested too deep")
-        value = self._product()
-        while self._peek() in ("+", "-"):
-            value = value + self._product() if self._take() == "+" else value - self._product()
-        self._depth -= 1
-        return _bounded(value)
-
-    def _product(self) -> Fraction:
-        value = self._signed()
-        while self._peek() in (*_TIMES, *_OVER):
-            value = value * self._signed() if self._take() in _TIMES else value / self._signed()
-            _bounded(value)
-        return value
-
-    def _signed(self) -> Fraction:
-        sign = 1
-        while self._peek() in ("+", "-"):
-            sign = -sign if self._take() == "-" else sign
-        return sign * self._power()
-
-    def _power(self) -> Fraction:
-        base = self._factorial()
-        if self._peek() != "^":
-            return base
-        self._take()
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise NotRational("nested too deep")
-        exponent = self._signed()
-        self._depth -= 1
-        if exponent.denominator != 1:
-            raise NotRational("a root")
+def _raised(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator == 1:
         return power(base, exponent.numerator)
-
-    def _factorial(self) -> Fraction:
-        value = self._atom()
-        if self._peek() == "!":
-            self._take()
-            if self._peek() == "!" or value.denominator != 1 or value < 0:
-                raise NotRational("not an ordinary factorial")
-            if value > LARGEST_FACTORIAL:
-                raise Oversize("a factorial")
-            value = Fraction(math.factorial(value.numerator))
-        return value
-
-    def _atom(self) -> Fraction:
-        token = self._take()
-        if token in ("(", "{"):
-            return self._closing(")" if token == "(" else "}")
-        if token == r"\frac":
-            above, below = self._braced(), self._braced()
-            return above / below
-        if token[:1].isdigit() or token[:1] == ".":
-            return Fraction(token.rstrip("."))
-        raise NotRational(f"{token!r} is no number")
-
-    def _braced(self) -> Fraction:
-        if self._take() != "{":
-            raise NotRational("a fraction without braces")
-        return self._closing("}")
-
-    def _closing(self, bracket: str) -> Fraction:
-        value = self._sum()
-        if self._take() != bracket:
-            raise NotRational("brackets do not match")
-        return value
+    return _root(power(base, exponent.numerator), Fraction(exponent.denominator))
 
 
-def _tokens(text: str) -> Iterator[str]:
-    at = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise NotRational(f"{text[at : at + 10]!r} is not arithmetic")
-        if match["number"] and len(match["number"]) > MOST_DIGITS:
-            raise Oversize("a long number")
-        yield match["number"] or match["sign"]
-        at = match.end()
+def _root(radicand: Fraction, index: Fraction) -> Fraction:
+    """An exact root; of a negative number by an odd index, the real one."""
+    if index.denominator != 1 or not 0 < index < 1000:
+        raise NotRational("a strange root")
+    if radicand < 0:
+        if index % 2 == 0:
+            raise NotRational("an imaginary root")
+        return -_root(-radicand, index)
+    n = index.numerator
+    return Fraction(_whole_root(radicand.numerator, n), _whole_root(radicand.denominator, n))
+
+
+def _whole_root(value: int, index: int) -> int:
+    """Newton's method on integers."""
+    if index == 2:
+        root = math.isqrt(value)
+    elif value < 2:
+        root = value
+    else:
+        root = 1 << (value.bit_length() // index + 1)
+        while (lower := ((index - 1) * root + value // root ** (index - 1)) // index) < root:
+            root = lower
+    if root**index != value:
+        raise NotRational("a root that is not exact")
+    return root
+
+
+def _small(value: Fraction) -> int:
+    """What a factorial or binomial is taken of."""
+    if value.denominator != 1 or value < 0:
+        raise NotRational("not an ordinary factorial")
+    if value > LARGEST_FACTORIAL:
+        raise Oversize("a factorial")
+    return value.numerator
+
+
+def _call(name: str, values: list[Fraction]) -> Fraction:
+    match name:
+        case "abs":
+            return abs(values[0])
+        case "floor":
+            return Fraction(math.floor(values[0]))
+        case "ceil":
+            return Fraction(math.ceil(values[0]))
+        case "double factorial":
+            return Fraction(math.prod(range(_small(values[0]), 0, -2)))
+        case "binomial":
+            return _binomial(values[0], _small(values[1]))
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "gcd" if all(value.denominator == 1 for value in values):
+            return Fraction(math.gcd(*(value.numerator for value in values)))
+    raise NotRational(name)
+
+
+def _binomial(of: Fraction, chosen: int) -> Fraction:
+    product = Fraction(1)
+    for step in range(chosen):
+        product = _bounded(product * (of - step) / (step + 1))
+    return product
 
 
 def _bounded(value: Fraction) -> Fraction:

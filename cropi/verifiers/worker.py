@@ -1,92 +1,86 @@
-"""The child's side of ``isolation``: one JSON line in, one JSON line out, within limits.
+"""A worker's side of ``isolation``: one JSON line in, one JSON line out, within limits.
 
-Run as ``python -m cropi.verifiers.worker module:function megabytes``. The module's ``prepare``,
-if it has one, is called before the first job. A job that spends its CPU
-time is interrupted between two bytecodes if that works, and otherwise killed by the kernel a
-moment later. The worker ends when its input does, so it never outlives its parent for long.
+It is forked by the template process, so everything it needs is loaded. The processor time of a
+job is counted by the kernel, which ends the process when it is spent: nothing that a job catches,
+hides or computes inside one long instruction holds that up.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import os
+import random
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
+from cropi.verifiers.audit import Audit
 
-class OutOfTime(BaseException):
-    """Not an Exception: libraries that swallow those must not swallow this."""
-
-
-class _Clock:
-    """CPU time of one job. Remembers that it ran out even if a bare ``except`` hid it."""
-
-    def __init__(self) -> None:
-        self.expired = False
-        signal.signal(signal.SIGPROF, self._expire)
-
-    def _expire(self, number: int, frame: FrameType | None) -> None:
-        self.expired = True
-        raise OutOfTime
-
-    def start(self, seconds: float) -> None:
-        self.expired = False
-        # The kernel counts whole seconds; the first to come is the interrupt below.
-        latest = math.ceil(time.process_time() + seconds) + 1
-        _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (latest, most))
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-
-    def stop(self) -> None:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+OPEN_FILES = 64  # enough to import modules
+Function = Callable[[Any], Any]
 
 
-def answer_to(function: Callable[[Any], Any], job: Any, seconds: float, clock: _Clock) -> Any:
-    """``{"status": …, "value" or "message": …}`` for one job, whatever it does."""
+def serve(connection: socket.socket, function: Function, megabytes: int, audit: Audit) -> None:
+    """Answer jobs until the parent closes the connection."""
+    _give_up_what_no_job_needs(megabytes)
+    sys.addaudithook(audit)
+    with connection, connection.makefile("rb") as lines:
+        for line in lines:
+            seconds, job = json.loads(line)
+            connection.sendall(answer_to(function, job, seconds, audit) + b"\n")
+
+
+def answer_to(function: Function, job: Any, seconds: float, audit: Audit) -> bytes:
+    """``{"status": …, "value" or "message": …}`` as JSON, whatever the job does."""
+    random.seed(0)  # the jobs before must not change this one's outcome
     try:
-        clock.start(seconds)
+        _start_clock(seconds)
+        audit.active = True
         try:
-            reply = {"status": "ok", "value": function(job)}
+            # Writing the value is on the clock too: it may be huge or no JSON.
+            reply = json.dumps({"status": "ok", "value": function(job)}, allow_nan=False)
         finally:
-            clock.stop()
-    except OutOfTime:
-        reply = {"status": "timeout"}
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            audit.active = False
     except MemoryError:
-        reply = {"status": "memory"}
-    except Exception as error:  # noqa: BLE001  the job is hostile; the parent reports it
-        reply = {"status": "crashed", "message": f"{type(error).__name__}: {error}"[:500]}
-    return {"status": "timeout"} if clock.expired else reply
+        reply = '{"status": "memory"}'
+    except BaseException as error:  # noqa: BLE001  the job is hostile; the parent reports it
+        reply = _crash(f"{type(error).__name__}: {error}")
+    if audit.refused:
+        reply = _crash(f"the job tried to use {audit.refused}")
+    return reply.encode()
 
 
-def main(target: str, megabytes: int) -> None:
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print must not look like a reply
-    module, _, name = target.partition(":")
+def _crash(message: str) -> str:
+    return json.dumps({"status": "crashed", "message": message[:500]})
+
+
+def _start_clock(seconds: float) -> None:
+    """Signals that end the process; one on whole seconds, lest a job disarm the other."""
+    latest = math.ceil(time.process_time() + seconds) + 1
+    _limit(resource.RLIMIT_CPU, latest, hard=False)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _give_up_what_no_job_needs(megabytes: int) -> None:
+    sys.dont_write_bytecode = True
+    _limit(resource.RLIMIT_AS, megabytes * 2**20)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    _limit(resource.RLIMIT_NPROC, 0)
+
+
+def _limit(kind: int, value: int, *, hard: bool = True) -> None:
+    """Lower a limit. Never raises one, and leaves it where the system knows no such limit."""
+    _, most = resource.getrlimit(kind)
+    if most != resource.RLIM_INFINITY:
+        value = min(value, most)
     try:
-        home = importlib.import_module(module)
-        function = getattr(home, name)
-        getattr(home, "prepare", lambda: None)()  # heavy imports are not on a job's clock
-    except Exception as error:  # noqa: BLE001  told to the parent, which raises it
-        print(json.dumps({"status": "crashed", "message": str(error)}), file=replies, flush=True)
+        resource.setrlimit(kind, (value, value if hard else most))
+    except (ValueError, OSError):  # macOS knows some by name only; the other limits remain
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (megabytes * 2**20, megabytes * 2**20))
-    clock = _Clock()
-    print(json.dumps({"status": "ok"}), file=replies, flush=True)
-    for line in sys.stdin:
-        seconds, job = json.loads(line)
-        reply = answer_to(function, job, seconds, clock)
-        print(json.dumps(reply), file=replies, flush=True)
-        if reply["status"] == "memory":
-            return  # what is left of the heap is not to be trusted
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))

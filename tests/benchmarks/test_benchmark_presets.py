@@ -21,6 +21,7 @@ VERIFIERS = {
     "arithmetic": "chain", "arithmetic_aligned": "chain", "gsm8k": "numeric",
     "word_problems": "numeric", "gym": "reasoning_gym", "math": "math", "gsm8k_math": "math",
     "paper": "math", "paper_7b": "math", "paper_r1": "math", "deepscaler": "math",
+    "five_sets": "math",
 }  # fmt: skip
 Compose = Callable[..., tuple[Any, str]]
 

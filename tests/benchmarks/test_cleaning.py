@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cropi.benchmarks.cleaning import (
-    Ledger,
-    Row,
-    keys_of,
-    limited,
-    question_key,
-    read_rows,
-    unique,
-    without_shared,
-)
+from cropi.benchmarks.cleaning import keys_of, limited, question_key, unique, without_shared
+from cropi.benchmarks.ledger import Ledger, Row, read_rows
 from cropi.benchmarks.load_report import describe
 from cropi.contracts import Dropped, LoadReport
 from cropi.types import Prompt

@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
-from cropi.benchmarks.cleaning import Ledger, Row, keys_of, read_rows, unique, without_shared
+from cropi.benchmarks.cleaning import keys_of, unique, without_shared
 from cropi.benchmarks.composed import Composed
 from cropi.benchmarks.files import File
+from cropi.benchmarks.grams import words_of
+from cropi.benchmarks.ledger import Ledger, Row, read_rows
+from cropi.benchmarks.near_overlaps import grams, without_near
+from cropi.composition import compose
+from cropi.configuration import data_of
+from cropi.preparation import loaded
 from cropi.runtime.errors import DataError
 
 MAWPS = ["mawps_addsub", "mawps_multiarith", "mawps_singleop"]
@@ -30,7 +36,7 @@ FILES: dict[str, dict[str, Any]] = {
     },
     "olympiad_bench": {
         "path": "olympiad_bench/test.jsonl", "answer": "final_answer", "gold": "list",
-        "family": "subfield",
+        "multiple_answers": "is_multiple_answer", "family": "subfield",
     },
 }
 
@@ -87,7 +93,10 @@ def test_boxed_solutions_give_the_published_answers(real_data: Path) -> None:
 def test_lists_of_answers_and_families(real_data: Path) -> None:
     rows, _ = clean(real_data, "olympiad_bench")
     golds = {row.prompt.golds[0] for row in rows}
-    assert {"$69$,$84$", "1,3,5", "$\\frac{1}{2 n+2}$"} <= golds
+    assert {"$69$, $84$", "1, 3, 5", "$\\frac{1}{2 n+2}$"} <= golds
+    # Data matrix: 94 with several answers, a stray $ and a trailing full stop.
+    assert sum("answers" in row.prompt.metadata for row in rows) == 94
+    assert {"221, 8", "$(-\\infty, 0) \\cup\\{1\\}$"} <= golds
     assert {row.prompt.family for row in rows} >= {"Algebra", "Combinatorics", "Number Theory"}
 
 
@@ -96,9 +105,12 @@ def test_a_list_needs_its_format(real_data: Path) -> None:
         clean(real_data, "olympiad_bench", gold="plain")
 
 
-def test_floats_and_templates_are_kept_as_written(real_data: Path) -> None:
+def test_floats_and_templates(real_data: Path) -> None:
     rows, _ = clean(real_data, "svamp")
-    assert rows[0].prompt.golds == ("145.0",)
+    assert rows[0].prompt.golds == ("145",)
+    assert rows[0].prompt.metadata == {"published_golds": ["145.0"]}
+    raw, _ = clean(real_data, "svamp", normalise_golds=False)
+    assert raw[0].prompt.golds == ("145.0",)
     assert rows[0].prompt.question.endswith("into 93 groups How big is each group of bananas?")
 
 
@@ -113,6 +125,49 @@ def test_overlaps_between_the_files(real_data: Path) -> None:
         without_shared(name, clean(real_data, name)[0], others, ledger, drop=True)
     assert len(ledger.overlaps) == 10
     assert set(ledger.overlaps.values()) == {0}
+
+
+def test_13_grams_of_math_against_an_exhaustive_search(real_data: Path) -> None:
+    train, test = clean(real_data, "math/train")[0], clean(real_data, "math500")[0]
+    ledger = Ledger()
+    without_near("train", train, {"test": (test, grams(test))}, ledger, drop=False)
+    holders: dict[str, set[int]] = {}
+    for number, row in enumerate(test):
+        for gram in all_grams(row):
+            holders.setdefault(gram, set()).add(number)
+    found = [set().union(*(holders.get(g, set()) for g in all_grams(row))) for row in train]
+    near = ledger.near["train ∩ test"]
+    assert near["rows"] == sum(map(bool, found)) == 154
+    assert near["of the other"] == len(set().union(*found)) == 49
+
+
+def all_grams(row: Row) -> list[str]:
+    words = words_of(row.prompt.question)
+    return [" ".join(words[i : i + 13]) for i in range(len(words) - 12)]
+
+
+@pytest.mark.slow
+def test_every_gold_verifies_against_itself_or_is_listed(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROPI_DATA", str(real_data))
+    data = data_of(compose(["benchmark=five_sets"]))
+    try:
+        prompts = loaded(data.benchmark, data.verifier, data.seed)
+    finally:
+        data.verifier.close()
+    report = prompts.report
+    assert {name: counts["loaded"] for name, counts in report.sets.items()} == {
+        "train": 15866, "test/svamp": 1000, "test/mawps": 580, "test/gsm8k": 1319,
+        "test/math500": 500, "test/olympiad_bench": 675,
+    }  # fmt: skip
+    for name, counts in report.sets.items():
+        listed = [fault for fault in report.faults if fault["set"] == name]
+        assert int(counts["loaded"]) - int(counts["kept"]) == len(listed)
+        assert len(listed) <= 3
+        assert all(fault["golds"] and fault["reason"] for fault in listed)
+    for name in ("test/svamp", "test/mawps", "test/gsm8k"):
+        assert report.sets[name]["loaded"] == report.sets[name]["kept"]
 
 
 def test_a_planted_overlap_is_found(real_data: Path, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GROUND = ["types", "runtime", "advantages", "boxed", "arithmetic", "console"]
+GROUND = ["types", "runtime", "advantages", "verdicts", "boxed", "arithmetic", "console"]
 PARTS = ["benchmarks", "verifiers", "rollouts", "selectors", "influence", "projectors", "trainers",
          "evaluation", "tracking"]
 EXPERIMENT = ["progress", "journal", "checkpoint", "preparation", "supply", "experiment"]
-COMMANDS = ["launch", "help", "reference", "doctor", "commands"]
+COMMANDS = ["launch", "help", "reference", "doctor", "data_check", "grading", "commands"]
 FLOORS = [
     GROUND,
     ["contracts"],

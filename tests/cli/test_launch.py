@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cropi.cli import main
+from cropi.launch import _through_hydra
 from cropi.run import RunResult
 from cropi.runtime.errors import CropiError
 from cropi.types import Cost
@@ -71,13 +72,22 @@ def test_a_run_prints_where_it_is(seen: list[Any], capsys: pytest.CaptureFixture
 def test_nothing_is_written_where_cropi_is_called(seen: list[Any], tmp_path: Path) -> None:
     main([])
     assert list(tmp_path.iterdir()) == []
-    main(["-m", "seed=0,5"])
-    assert {path.name for path in tmp_path.iterdir()} <= {"runs"}
+    main(["-m", "seed=0,5", "dry_run=true"])
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_flags_may_stand_anywhere(seen: list[Any]) -> None:
-    assert main(["seed=0,5", "-m", "selector=full"]) == 0
-    assert [cfg.seed for cfg, _ in seen] == [0, 5]
+def test_flags_may_stand_anywhere(seen: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["seed=0,5", "-m", "selector=full", "dry_run=true"]) == 0
+    assert seen == []
+    assert "0 done, 2 to run; no finished run to estimate from" in capsys.readouterr().out
+
+
+def test_a_dry_run_of_one_experiment_is_its_plan(
+    seen: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["selector=full", "dry_run=true"]) == 0
+    assert seen == []
+    assert "0 done, 1 to run" in capsys.readouterr().out
 
 
 def test_failure_has_text_but_no_traceback(
@@ -113,11 +123,11 @@ def test_interrupt_says_how_to_continue(
     assert capsys.readouterr().err == "\nstopped; to continue: cropi seed=4 'name=a b'\n"
 
 
-def test_sweep_goes_on_after_failures_and_sums_up(
+def test_hydras_own_sweeps_go_on_after_failures_and_are_summed_up(
     seen: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # hydra_ux.md, failures 9 and 10: a raising job, and one that calls sys.exit
-    assert main(["-m", "seed=1,2,3,0"]) == 1
+    # What another launcher or sweeper of Hydra does: hydra_ux.md, failures 9 and 10.
+    assert _through_hydra(["seed=1,2,3,0", "-m"], ["-m", "seed=1,2,3,0"]) == 1
     assert [cfg.seed for cfg, _ in seen] == [1, 2, 3, 0]
     out, err = capsys.readouterr()
     assert "error: the data are gone" in err
@@ -142,13 +152,13 @@ def test_in_another_process_the_launcher_carries_the_failure(
     pids = itertools.chain([1], itertools.repeat(2))
     monkeypatch.setattr("os.getpid", lambda: next(pids))
     with pytest.raises(SystemExit) as stopped:
-        main(["-m", "seed=1,0"])
+        _through_hydra(["seed=1,0", "-m"], ["-m", "seed=1,0"])
     assert stopped.value.code == 1
     assert [cfg.seed for cfg, _ in seen] == [1, 0]
 
 
-def test_sweep_stops_at_an_interrupt(seen: list[Any]) -> None:
-    assert main(["-m", "seed=0,4,5"]) == 130
+def test_hydras_own_sweep_stops_at_an_interrupt(seen: list[Any]) -> None:
+    assert _through_hydra(["seed=0,4,5", "-m"], ["-m", "seed=0,4,5"]) == 130
     assert [cfg.seed for cfg, _ in seen] == [0, 4]
 
 

@@ -61,16 +61,18 @@ def test_metrics_files_and_cost(tmp_path: Path) -> None:
     result, draws = evaluate(tmp_path)
     near = read_outcomes(tmp_path / "near.parquet")
     far = read_outcomes(tmp_path / "far%2F1.parquet")
-    assert near.rewards.shape == (6, 4)
-    assert result.metrics["eval/near/avg@4"] == pytest.approx(near.rewards.mean())
-    assert result.metrics["eval/targeted"] == pytest.approx(near.rewards.mean())
-    assert result.metrics["eval/untargeted"] == pytest.approx(far.rewards.mean())
+    assert near.correctness.shape == (6, 4)
+    assert result.metrics["eval/near/avg@4"] == pytest.approx(near.correctness.mean())
+    assert result.metrics["eval/targeted"] == pytest.approx(near.correctness.mean())
+    assert result.metrics["eval/untargeted"] == pytest.approx(far.correctness.mean())
     # plain mean over sets, not over items
     assert result.metrics["eval/all"] == pytest.approx(
-        (near.rewards.mean() + far.rewards.mean()) / 2
+        (near.correctness.mean() + far.correctness.mean()) / 2
     )
-    solved = (near.rewards.max(axis=1) == 1).mean()
+    solved = (near.correctness.max(axis=1) == 1).mean()
     assert result.metrics["eval/near/pass@4"] == pytest.approx(solved)
+    assert result.metrics["eval/near/verdict/ok"] == 1.0
+    assert result.metrics["eval/far/1/verdict/timeout"] == 0.0
     assert draws.calls == [("evaluation", "near"), ("evaluation", "far/1")]
     assert result.cost.amounts["evaluation"]["generated_tokens"] == 7 * 4 * 2
     assert result.cost.amounts["evaluation"]["graded"] == 28

@@ -83,11 +83,28 @@ def test_parquet_holds_one_row_a_sample_and_gives_the_same_metrics(
     table = pq.read_table(path)
     assert ("text" in table.column_names) is keep_text
     assert table.to_pylist()[1] | {"text": ""} == {
-        "prompt_id": "p", "sample": 1, "reward": 0.0, "status": "ok", "extracted": None,
-        "finish": "length", "length": 8, "text": "",
+        "prompt_id": "p", "sample": 1, "reward": 0.0, "correctness": 0.0, "status": "ok",
+        "extracted": None, "finish": "length", "length": 8, "text": "",
     }
     assert table["reward"].null_count == 2
     read = read_outcomes(path)
     assert read.metrics([1, 2]) == Outcomes.of(groups).metrics([1, 2])
     assert read.item_scores() == {"p": 0.5, "q": 1.0, "r": 0.0}
     assert [p.name for p in tmp_path.iterdir()] == ["set.parquet"]
+
+
+def test_accuracy_counts_correctness_whatever_the_reward_is_made_of(tmp_path: Path) -> None:
+    samples = [(1.1, 1.0), (0.1, 0.0), (0.0, 0.0), (1.0, 1.0)]  # a format reward of 0.1 in between
+    composed = Group("p", np.zeros(2, np.int32), tuple(
+        Trajectory(np.zeros(2, np.int32), np.zeros(2, np.float32), "stop", "text",
+                   Verdict(reward, "ok", "test", "1", parts={"correctness": right}))
+        for reward, right in samples
+    ))
+    metrics = Outcomes.of([composed]).metrics(pass_at=[1])
+    assert (metrics["avg@4"], metrics["pass@1"]) == (0.5, 0.5)
+    write_outcomes(tmp_path / "set.parquet", [composed], keep_text=False)
+    assert read_outcomes(tmp_path / "set.parquet").metrics([1]) == metrics
+    table = pq.read_table(tmp_path / "set.parquet")
+    assert table["reward"].to_pylist() == [reward for reward, _ in samples]
+    pq.write_table(table.drop_columns("correctness"), tmp_path / "old.parquet")
+    assert read_outcomes(tmp_path / "old.parquet").correctness.tolist() == [[1.1, 0.1, 0.0, 1.0]]

@@ -74,6 +74,9 @@ def changed(name: str) -> Group:
         "longer": replace(first, token_ids=longer, log_probs=np.append(first.log_probs, -1.0)),
         "log_probs": replace(first, log_probs=first.log_probs - np.float32(1e-6)),
         "reward": replace(first, verdict=Verdict(0.5, "ok", "hand")),
+        "correctness": replace(
+            first, verdict=Verdict(first.reward, "ok", "hand", parts={"correctness": 0.5})
+        ),
         "order": first,
     }[name]
     rest = (*others, second) if name == "order" else (second, *others)
@@ -82,7 +85,8 @@ def changed(name: str) -> Group:
 
 @pytest.mark.parametrize(
     "name",
-    ["prompt_id", "prompt", "temperature", "token", "longer", "log_probs", "reward", "order"],
+    ["prompt_id", "prompt", "temperature", "token", "longer", "log_probs", "reward", "correctness",
+     "order"],
 )
 def test_the_digest_knows_everything_a_gradient_depends_on(name: str) -> None:
     other = changed(name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from influence_cases import (
     EOS,
+    Flat,
     autograd_gradient,
     group_of,
     policy_of,
@@ -24,6 +26,7 @@ from cropi.influence.estimator import Estimator, drift
 from cropi.influence.fast import Fast
 from cropi.influence.prepared import BROKEN, EQUAL, UNSCORED, Prepared, prepare
 from cropi.influence.reference import Reference
+from cropi.types import Verdict
 
 NOW = torch.tensor([[-1.0, -2.0, 0.0], [-0.5, 0.0, 0.0]], dtype=torch.float64)
 BEHAVIOUR = torch.tensor([[-1.5, -1.0, 0.0], [-1.0, 0.0, 0.0]], dtype=torch.float64)
@@ -216,6 +219,22 @@ def test_drift_by_hand() -> None:
     assert found.pass_rate == pytest.approx(weights[0])
     assert found.high == pytest.approx(2 / 3)  # 1.65 twice
     assert found.low == 0.0
+
+
+def test_the_gradient_follows_the_reward_and_the_pass_rate_counts_correctness() -> None:
+    plain = group_of("a", [1], [[2, EOS], [3, EOS]], [1.5, 0.5], [[-1.0, -1.0]] * 2)
+    formed = replace(plain, trajectories=tuple(
+        replace(t, verdict=Verdict(t.reward, "ok", "hand", parts={"correctness": right}))
+        for t, right in zip(plain.trajectories, (1.0, 1.0), strict=True)
+    ))
+    policy = policy_of("llama")
+    (paid,), (right,) = (
+        Reference().gradients(policy, prepared(g), Flat(policy), Estimator())
+        for g in (plain, formed)
+    )
+    assert torch.equal(paid.rows, right.rows)
+    assert paid.rows.any()  # the rewards differ, though both are right
+    assert right.columns["pass_rate"][0] == pytest.approx(1.0)
 
 
 def test_one_bad_log_prob_condemns_one_prompt() -> None:

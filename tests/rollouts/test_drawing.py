@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from cropi.contracts import Generator, Request, Sampling, Verifier
 from cropi.rollouts.drawing import Drawing, tokens_generated
+from cropi.runtime.errors import CropiError
 from cropi.types import Prompt, Trajectory, Verdict
 
 
@@ -70,3 +72,17 @@ def test_a_prompt_named_twice_gives_two_different_groups() -> None:
     one, two = draw([PROMPTS[0], PROMPTS[0]])
     assert one.prompt_id == two.prompt_id
     assert not set(texts(one)) & set(texts(two))
+
+
+class OneForAll(SameQuestion):
+    """A reward function that answers once for the whole batch."""
+
+    def verify_all(self, items: Sequence[tuple[str, Prompt]]) -> list[Verdict]:
+        return [self.verify(*items[0])]
+
+
+def test_a_verdict_is_never_spread_over_several_completions() -> None:
+    # verifier.md number 7: trl#6533, where one value was broadcast.
+    drawing = Drawing(Echo(), OneForAll(), seed=0)
+    with pytest.raises(CropiError, match=r"OneForAll gave 1 verdicts on 9 completions; verify_all"):
+        drawing(Speller(), PROMPTS, samples=3, sampling=Sampling(), stream=("x",))  # type: ignore[arg-type]

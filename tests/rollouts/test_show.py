@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> Path:
     write_prompts(tmp_path, {"train": [PROMPT], "test/toy": [other]})
     trajectories = (
         Trajectory(np.array([4, 1], np.int32), np.array([-0.5, -0.25], np.float32), "stop", "5",
-                   Verdict(1.0, "ok", "numeric", "5")),
+                   Verdict(1.1, "ok", "numeric", "5", parts={"correctness": 1.0, "format": 1.0})),
         Trajectory(np.array([7], np.int32), np.array([-3.0], np.float32), "length", "a\nb",
                    Verdict(None, "bad_gold", "none")),
     )
@@ -42,11 +42,12 @@ def test_a_prompt_is_shown_with_question_golds_completions_and_verdicts(
 ) -> None:
     show(run, PROMPT.id[:6])
     assert capsys.readouterr().out.splitlines() == [
-        f"train · prompt {PROMPT.id} · 2 prompt tokens · 2 trajectories · mean reward 1.000",
+        f"train · prompt {PROMPT.id} · 2 prompt tokens · 2 trajectories · mean reward 1.100",
         "  Two lines:",
         "  2+3?",
         "  gold: 5 | five  (toy sum)",
-        "  [0] reward 1 · ok by numeric · read '5' · 2 tokens, stop · log-prob -0.75",
+        "  [0] reward 1.1 (correctness 1, format 1) · ok by numeric · read '5' · 2 tokens, stop · "
+        "log-prob -0.75",
         "      5",
         "  [1] unscorable · bad_gold by none · read None · 1 tokens, length · log-prob -3.00",
         "      a",

@@ -12,7 +12,7 @@ import pytest
 
 from cropi.contracts import Sampling
 from cropi.rollouts.sharding import roll_out
-from cropi.rollouts.store import RolloutStore
+from cropi.rollouts.store import RolloutStore, read_shard, write_shard
 from cropi.runtime.errors import DataError
 from cropi.runtime.files import read_json, write_json
 from cropi.types import Cost, Group, Prompt, Trajectory, Verdict
@@ -57,6 +57,27 @@ def test_groups_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert all(same(a, b) for a, b in zip(groups, again.groups(), strict=True))
     assert again.cost.amounts == {"offline_rollout": {"seconds": 3.5, "graded": 2}}
     assert not list(tmp_path.glob("*.part"))
+
+
+def composed(reward: float | None, **parts: float) -> Group:
+    verdict = Verdict(reward, "ok", "numeric", "1", parts=parts)
+    trajectory = Trajectory(np.ones(1, np.int32), np.zeros(1, np.float32), "stop", "1", verdict)
+    return Group("p", np.ones(1, np.int32), (trajectory,))
+
+
+def test_the_parts_of_a_reward_are_kept(tmp_path: Path) -> None:
+    groups = [composed(1.1, correctness=1.0, format=1.0), composed(1.0)]
+    write_shard(tmp_path / "shard", groups)
+    assert all(same(a, b) for a, b in zip(groups, read_shard(tmp_path / "shard"), strict=True))
+    table = pq.read_table(tmp_path / "shard")
+    assert table["parts"].to_pylist() == ['{"correctness": 1.0, "format": 1.0}', None]
+
+
+def test_shards_of_before_there_were_parts_are_read(tmp_path: Path) -> None:
+    write_shard(tmp_path / "shard", [composed(1.0)])
+    old = pq.read_table(tmp_path / "shard").drop_columns("parts")
+    pq.write_table(old, tmp_path / "old")
+    assert same(read_shard(tmp_path / "old")[0], composed(1.0))
 
 
 def test_anyone_can_read_a_shard_with_pyarrow(tmp_path: Path) -> None:

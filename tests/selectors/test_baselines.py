@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,28 @@ def test_a_prompt_without_rollouts_is_undefined_not_zero() -> None:
 def test_alpha_is_a_share(bad: Any) -> None:
     with pytest.raises(ValueError, match="alpha"):
         Random(alpha=bad)
+
+
+def formed(prompt: Prompt, right: Sequence[float]) -> Group:
+    """Every other completion is paid 0.5 more for its form."""
+    return Group(prompt.id, np.array([1], np.int32), tuple(
+        Trajectory(np.array([2], np.int32), np.zeros(1, np.float32), "stop", "",
+                   Verdict(r + 0.5 * (i % 2), "ok", "t", parts={"correctness": r}))
+        for i, r in enumerate(right)
+    ))
+
+
+def test_a_reward_for_form_makes_no_prompt_easier_or_more_learnable() -> None:
+    right = [[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]
+    groups = {p.id: formed(p, r) for p, r in zip(POOL[:3], right, strict=True)}
+    given = SelectionContext(phase=0, seed=0, policy=None, rollouts=groups)  # type: ignore[arg-type]
+    scores = PassRate(mode="easiest").score(POOL[:3], given)
+    assert scores.components["pass_rate"].tolist() == [0.0, 0.25, 1.0]
+    assert scores.valid.tolist() == [False, True, False]
+    for form in ("plain", "unbiased"):
+        selector = Learnability(form=form)  # type: ignore[arg-type]
+        offline = selector.score(POOL[:3], given)
+        selector.observe(1, list(groups.values()))
+        trained = selector.score(POOL[:3], replace(given, rollouts={}))
+        assert (offline.values > 0).tolist() == [False, True, False]
+        assert trained.values.tolist() == offline.values.tolist()

@@ -279,6 +279,22 @@ def test_capped_sequence_weights_rank_otherwise_and_rightly() -> None:
     assert not np.array_equal(scores.components["rank/A"], token.components["rank/A"])
 
 
+def test_pass_rates_count_correctness_and_alignments_the_reward() -> None:
+    """Paid for its form alone, a group has a gradient; the policy solves it no better for that."""
+    formed = [
+        replace(group, trajectories=tuple(
+            replace(t, verdict=Verdict(t.reward, "ok", "hand", parts={"correctness": 0.0}))
+            for t in group.trajectories
+        ))
+        for group in LIVE
+    ]  # fmt: skip
+    paid, wrong = scored(), scored(formed)
+    assert wrong.values.tolist() == paid.values.tolist()
+    for name in ("pass_rate", "pass_rate_stored"):
+        assert paid.components[name].all()
+        assert not wrong.components[name].any()
+
+
 def test_now_means_under_the_policy_and_stored_means_under_beta() -> None:
     """pass_rate is Σ w R / Σ w with w the product of a trajectory's ratios."""
     scores = scored(mixed_group=3, mixed_shrink=0.25, fusion="max")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from cropi.projectors.none import NoProjection
 from cropi.projectors.sparse import Sparse
 from cropi.runtime.errors import CropiError
 from cropi.selectors.learnalign import LearnAlign
-from cropi.types import Group, Scores
+from cropi.types import Group, Scores, Verdict
 
 WIDE = policy_of("llama")
 OVERFLOWS = group_of("overflows", [1, 2], [[3], [4]], [1.0, 0.0], [[-500.0], [-1.0]])
@@ -64,6 +65,18 @@ def test_the_double_sum_whoever_computes_the_rows(engine: Any) -> None:
     p = [0.5] * 4 + [1 / 3] * 3
     np.testing.assert_allclose(scores.components["pass_rate"], p)
     np.testing.assert_allclose(scores.components["learnability"], [x * (1 - x) for x in p])
+
+
+def test_learnability_is_that_of_being_right() -> None:
+    formed = [
+        replace(group, trajectories=tuple(
+            replace(t, verdict=Verdict(t.reward, "ok", "hand", parts={"correctness": float(not i)}))
+            for i, t in enumerate(group.trajectories)
+        ))
+        for group in MIXED
+    ]  # fmt: skip
+    rates = scored(formed, learnalign()).components["pass_rate"]
+    np.testing.assert_allclose(rates, [1 / len(group.trajectories) for group in MIXED])
 
 
 @pytest.mark.parametrize("projector", [Sparse(keep=1.0, k=100_000), Kronecker(outputs=8, inputs=8)])

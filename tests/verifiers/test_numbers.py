@@ -12,7 +12,6 @@ import pytest
 from cropi.verifiers.guard import too_large
 from cropi.verifiers.normalise import canonical
 from cropi.verifiers.numbers import Oversize, read_number
-from cropi.verifiers.quick import number
 from cropi.verifiers.rational import evaluate
 from cropi.verifiers.units import strip_units
 
@@ -30,6 +29,8 @@ from cropi.verifiers.units import strip_units
     ("2 × 10³", 2000), ("1e400", 10**400), ("(-8)", -8), ("-(-8)", 8), ("−8", -8), ("１５", 15),
     (r"18\text{ cm}", 18), (r"18\text{ cm}^2", 18), ("18 cm", 18), ("72 km/h", 72),
     ("18 dollars per day", 18), (r"120^\circ", 120), ("120°", 120), ("30degrees", 30),
+    ("5 million", 5 * 10**6), (r"2.5\text{ thousand}", 2500), ("3 dozen", 36),
+    (r"18\,\text{kg}\cdot\text{m}^2", 18), (r"5\ \mathrm{m\,s^{-1}}", 5), ("٢٣", 23),
     (r"\text{13}", 13), ("three", 3), ("35%", 35), (r"35\%", 35), ("35 percent", 35),
     (r"0.\overline{3}", Fraction(1, 3)), (r"0.1\overline{6}", Fraction(1, 6)),
     ("5\u200b", 5), ("5\x00", 5), ("\u202e5", 5),
@@ -40,7 +41,7 @@ def test_numbers(text: str, value: int | Fraction) -> None:
 
 @pytest.mark.parametrize("text", [
     "", "banana", "6,2", "1,3", "1,23", "0,123", "(1,234", "1/0", r"\frac{0}{0}", "5m", "7c",
-    "3ab", r"2\pi", "2 pi", "5 million", r"5\text{ million}", r"3\frac{7}{5}", "--8", "2+3", "5!",
+    "3ab", r"2\pi", "2 pi", r"3\frac{7}{5}", "--8", "2+3", "5!",
     "x=5", "3:4", "1.2.3", "١٢x",
 ])
 def test_not_numbers(text: str) -> None:
@@ -69,9 +70,9 @@ def test_units(text: str, rest: str) -> None:
     ("2^{3^2}", 512), ("2^3^2", 512), (r"\frac{1}{1+\frac{1}{2}}", Fraction(2, 3)),
     (r"\frac{1}{60!}", Fraction(1, math.factorial(60))), ("6/2*3", 9), (r"8 \div 4 \cdot 3", 6),
     ("1-2-3", -4), ("-(-8)", 8), ("2^{10}", 1024), ("(1)/(2)", Fraction(1, 2)),
-    ("(" * 2000 + "1" + ")" * 2000, 1), ("1e5", None), ("2(3)", None), (r"2\frac12", None),
+    ("(" * 2000 + "1" + ")" * 2000, 1), ("1e5", None), ("2(3)", 6), (r"2\frac12", None),
     ("1/0", None), ("0^-1", None), ("2^{1/2}", None), ("x", None), ("(1", None), ("1)", None),
-    ("", None), ("5!!", None), ("(-1)!", None), ("1,2", None), ("(1)(2)", None), (")(", None),
+    ("", None), ("5!!", 15), ("(-1)!", None), ("1,2", None), ("(1)(2)", 2), (")(", None),
     ("-" * 500 + "1", 1), ("1+(" * 200 + "1" + ")" * 200, None),
 ])
 def test_rational_arithmetic(text: str, value: int | Fraction | None) -> None:
@@ -113,7 +114,8 @@ def test_arithmetic_agrees_with_fractions_on_random_expressions() -> None:
 def test_enormous_numbers_are_refused_before_they_are_computed(text: str) -> None:
     began = time.process_time()
     with pytest.raises(Oversize):
-        number(canonical(text), "unit")
+        if read_number(canonical(text)) is None:
+            evaluate(canonical(text))
     assert time.process_time() - began < 1.0
 
 
