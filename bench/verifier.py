@@ -3,7 +3,8 @@
     python bench/verifier.py --prompts 250 --group 8
 
 Prints one JSON object. Everything runs on one core (workers too) where the system lets us choose.
-``plain_numbers``: integers and decimals, no pair twice. ``mixed``: groups of completions, as one
+``plain_numbers``: integers and decimals, no pair twice; ``plain_in_completions``: the same at the
+end of some reasoning, as in the loads below. ``mixed``: groups of completions, as one
 training step has them. ``distinct``: one completion for each of prompts x group questions.
 ``math_verify`` is ``verify(parse(boxed gold), parse(completion))`` on the main thread, as its users
 call it; ``math_verify_box`` hands it the last box only, which spares it the completion. ``wrong``
@@ -144,7 +145,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     pinned, size = on_one_core(), options.prompts * options.group
-    numbers = plain_numbers(options.numbers, options.seed)
+    numbers = plain_numbers(options.numbers, options.seed, reasoning=False)
+    reasoned = plain_numbers(options.numbers, options.seed)
     groups = mixed(options.prompts, options.group, options.seed)
     distinct = mixed(size, 1, options.seed + 1)
     report = {
@@ -153,6 +155,7 @@ def main() -> None:
         "math_verify_version": version("math-verify"), "sympy_version": version("sympy"),
         "cold_seconds": cold_start(),
         "plain_numbers": measured(numbers, numbers[:size]),
+        "plain_in_completions": measured(reasoned, reasoned[:size]),
         "mixed": measured(groups, groups),
         "distinct": measured(distinct, distinct),
         "single_calls": {"mixed": one_by_one(groups), "distinct": one_by_one(distinct)},

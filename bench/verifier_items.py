@@ -162,8 +162,11 @@ def mixed(prompts: int, group: int, seed: int = 0) -> list[Item]:
     return items
 
 
-def plain_numbers(count: int, seed: int = 0) -> list[Item]:
-    """Integers and decimals, no pair twice; half of the answers are right."""
+def plain_numbers(count: int, seed: int = 0, *, reasoning: bool = True) -> list[Item]:
+    """Integers and decimals, no pair twice; half of the answers are right.
+
+    Without ``reasoning`` a completion is its last line.
+    """
     r = Random(seed)
     items = []
     for number in range(count):
@@ -171,7 +174,9 @@ def plain_numbers(count: int, seed: int = 0) -> list[Item]:
         is_right = r.random() < 0.5
         answer = gold if is_right else f"{number + r.randint(1, 9)}"
         prompt = Prompt.create(f"question {number}", [gold], source="bench")
-        items.append(_item(answer, prompt, is_right, r))
+        item = _item(answer, prompt, is_right, r)
+        last_line = item.text.rpartition("\n")[2]
+        items.append(item if reasoning else item._replace(text=last_line))
     return items
 
 

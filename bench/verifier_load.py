@@ -62,13 +62,13 @@ def graded(items: list[tuple[str, Prompt]]) -> Graded:
 
 def summary(found: Graded, first: Graded, texts: list[str]) -> dict[str, Any]:
     pairs = [(a, b) for (a, _), (b, _) in zip(found, first, strict=True)]
-    slow = sorted(zip((s for _, s in found), texts, strict=True), reverse=True)[:5]
+    slow = sorted(zip((s for _, s in found), texts, strict=True), reverse=True)[:20]
     return {
         "different_rewards": sum(a.reward != b.reward for a, b in pairs),
         "different_statuses": sum(a.status != b.status for a, b in pairs),
         "statuses": dict(Counter(verdict.status for verdict, _ in found)),
         "over_2_seconds": sum(seconds > 2.0 for _, seconds in found),
-        "slowest": [{"seconds": seconds, "text": ascii(text[-60:])} for seconds, text in slow],
+        "slowest": {ascii(text[-60:]): seconds for seconds, text in slow},
     }
 
 

@@ -87,8 +87,10 @@ class _Evaluation:
                 return self._power(*node.parts)
             case "root":
                 index = self.ball(node.parts[1]).unique_fmpz()
-                if index is None or not 0 < index < 1000:
+                if index is None or index < 1:
                     raise Unsupported("a strange root")
+                if index >= 1000:
+                    raise Oversize("the index of a root")
                 return self._root(self.ball(node.parts[0]), int(index))
             case "factorial":
                 of = self.ball(node.parts[0])

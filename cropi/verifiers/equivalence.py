@@ -15,6 +15,11 @@ from typing import Any
 _DECIMAL = re.compile(r"(?<![\w.])(\d*)\.(\d+)(?![\d.])(\s*[\^!])?")
 _ANGLE = re.compile(r"(\\(?:sin|cos|tan|cot|sec|csc)\s*\(?\s*)(\d+)\s*\^\s*\\circ")
 _DIGITS_COMPARED = 60
+# Pairs that between them make sympy load what a first comparison would otherwise wait for.
+_WARMING = (
+    ("x+1", r"\frac{y}{2}"), (r"\sqrt{ab}", r"\sqrt{a}\sqrt{b}"), ("x>5", r"(5,\infty)"),
+    ("x=5", "5=x"), (r"\sum_{k=1}^{n} k", r"\frac{n(n+1)}{2}"),
+)
 _NOTHING = 1e-90
 
 
@@ -22,7 +27,8 @@ def prepare() -> None:
     """Load math-verify and let its parser build its first tables."""
     # The same arithmetic everywhere: sympy would take what it finds installed.
     os.environ["SYMPY_GROUND_TYPES"] = "python"
-    equivalent({"gold": "x+1", "answer": r"\frac{y}{2}", "seconds": 60})
+    for gold, answer in _WARMING:
+        equivalent({"gold": gold, "answer": answer, "seconds": 60})
 
 
 def equivalent(job: Mapping[str, Any]) -> dict[str, Any]:

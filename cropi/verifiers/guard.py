@@ -11,6 +11,10 @@ from cropi.verifiers.rational import LARGEST_FACTORIAL, evaluate
 LARGEST_EXPONENT = 2000
 LONGEST_NUMBER = 400  # digits
 MOST_POWERS = 200
+HIGHEST_POWER = 10  # within a sum, an integral or a limit
+_WORK = re.compile(r"\\(?:i*int|sum|prod|lim|operatorname|lcm|mod|bmod|pmod)(?![A-Za-z])|!\s*!")
+# The upper bound of a sum or an integral is no exponent.
+_BOUND = re.compile(r"\\(?:sum|prod|int)\s*(?:_\s*(?:\{[^{}]*\}|\S)\s*)?\^\Z")
 _PAIRS = {"{": "}", "(": ")", "[": "]"}
 _CLOSING = {right: left for left, right in _PAIRS.items()}
 
@@ -18,9 +22,12 @@ _CLOSING = {right: left for left, right in _PAIRS.items()}
 def too_large(text: str) -> bool:
     """Whether canonical text holds a huge number, power or factorial of plain numbers.
 
-    Looks at exponents and at what stands before ``!`` without computing anything big. Symbols
-    are not judged; the worker's limits are for those.
+    Looks at exponents and at what stands before ``!`` without computing anything big. Where sums,
+    integrals and limits are to be worked out, only one of them and only small numbers may occur.
+    Symbols are not judged; the worker's limits are for those.
     """
+    if _WORK.search(text) and _is_hard_work(text):
+        return True
     if re.search(rf"\d{{{LONGEST_NUMBER}}}", text) or sum(map(text.count, "^!")) > MOST_POWERS:
         return True
     for at, sign in enumerate(text):
@@ -29,6 +36,15 @@ def too_large(text: str) -> bool:
         if sign == "!" and _exceeds(_before(text, at), LARGEST_FACTORIAL):
             return True
     return False
+
+
+def _is_hard_work(text: str) -> bool:
+    if len(_WORK.findall(text)) > 1 or re.search(r"\d{4}|!\s*!", text):
+        return True
+    return any(
+        sign == "^" and _exceeds(_after(text, at + 1), HIGHEST_POWER)
+        for at, sign in enumerate(text) if not _BOUND.search(text, 0, at + 1)
+    )
 
 
 def _exceeds(text: str, limit: int) -> bool:

@@ -16,6 +16,8 @@ from typing import Any
 
 Scorer = Callable[[str, Mapping[str, Any]], float]
 NONSENSE = "qzx"
+# sympy's parser compiles the text that ``refuse_code`` has passed.
+MAY_COMPILE = True
 _FUNCTIONS = "sin cos tan cot sec csc asin acos atan sinh cosh tanh exp log ln sqrt pi Abs"
 _NAMES = frozenset(_FUNCTIONS.split())
 _REFUSED = re.compile(r"[^\w\s+\-*/^().,%!<>=]|_|\.\s*[A-Za-z]")

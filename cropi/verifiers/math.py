@@ -25,7 +25,7 @@ from cropi.verifiers.extraction import Ways, boxes_in_last_line, presented, ways
 from cropi.verifiers.isolation import Workers
 from cropi.verifiers.numbers import Percent
 from cropi.verifiers.process import Outcome
-from cropi.verifiers.quick import decide, parts_of, readable, worth_asking
+from cropi.verifiers.quick import as_text_only, decide, parts_of, readable, worth_asking
 
 _FAILURES: dict[str, VerdictStatus] = {
     "timeout": "timeout", "memory": "oversize", "crashed": "crashed"
@@ -59,7 +59,7 @@ class MathVerifier(AnswerVerifier):
     boxes: c.Boxes = "parts"
     decimal_comma: bool = False
     workers: PositiveInt = 2
-    cpu_seconds: Annotated[float, Field(gt=0.0)] = 1.0
+    cpu_seconds: Annotated[float, Field(gt=0.0)] = 0.5
     wall_seconds: Annotated[float, Field(gt=0.0)] = 120.0
     megabytes: Annotated[int, Field(ge=512)] = 2048
 
@@ -92,10 +92,10 @@ class MathVerifier(AnswerVerifier):
     def _joined(self, text: str, prompt: Prompt) -> str | None:
         r"""``x=\boxed{3}, y=\boxed{8}`` as one answer where the gold has two parts."""
         boxes = boxes_in_last_line(text) if text.count("boxed") > 1 else []
-        several = [parts_of(self._spelled(gold)) for gold in self._usable(prompt.golds)]
-        if len(boxes) < 2 or len(boxes) not in several:
+        if len(boxes) < 2:
             return None
-        return presented(", ".join(boxes), "boxed")
+        several = [parts_of(self._spelled(gold)) for gold in self._usable(prompt.golds)]
+        return None if len(boxes) not in several else presented(", ".join(boxes), "boxed")
 
     def compare(self, gold: str, answer: str) -> Comparison:
         return self.compare_all([(gold, answer)])[0]
@@ -114,10 +114,14 @@ class MathVerifier(AnswerVerifier):
         for at, gold in enumerate(golds):
             if faults[at] is None:
                 found = readable(self._spelled(gold))
+                if found is None and as_text_only(self._spelled(gold)):
+                    continue
                 if found is None and worth_asking(self._spelled(gold)):
                     unsure.append(at)
+                elif found is None:
+                    faults[at] = "not readable as mathematics"
                 elif not found:
-                    faults[at] = "not readable as mathematics" if found is None else "undefined"
+                    faults[at] = "undefined"
         texts = [self._spelled(golds[at]) for at in unsure]
         for at, result in zip(unsure, self._ask([(t, t) for t in texts]), strict=True):
             if result.status != "ok":

@@ -59,7 +59,7 @@ _REWRITES = tuple((re.compile(pattern), new) for pattern, new in (
     (r"\\(?:hspace|vspace)\s*\{[^{}]*\}|\\(?:mathstrut|strut|nonumber)(?![A-Za-z])", " "),
     (r"\\lt(?![A-Za-z])", "<"), (r"\\gt(?![A-Za-z])", ">"),
     (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"), (r"\\mid(?![A-Za-z])", "|"),
-    (r"\{,\}", ","),
+    (r"(?<=\d)\{,\}(?=\d{3}(?!\d))", ""), (r"\{,\}", ","),
     (r"\\%", "%"), (r"\\?\$|[€£¥₹]|\\(?:euro|pounds)(?![A-Za-z])", ""),
     (r"\^\s*\{\s*\\circ\s*\}|\\degree(?![A-Za-z])", r"^\\circ"),
     (r"\\leqs?lant(?![A-Za-z])|\\leq(?![A-Za-z])|<=", r"\\le "),

@@ -15,9 +15,9 @@ from cropi.verifiers.identity import defined
 from cropi.verifiers.normalise import compact, option_letter, words
 from cropi.verifiers.notations import is_time, without_base
 from cropi.verifiers.numbers import Oversize, read_number
-from cropi.verifiers.rational import Undefined
+from cropi.verifiers.rational import Undefined, without_outer_brackets
 from cropi.verifiers.relations import inequality, region
-from cropi.verifiers.shapes import Shape, shape_of, split
+from cropi.verifiers.shapes import Shape, refuse_nesting, shape_of, split
 from cropi.verifiers.syntax import understood
 from cropi.verifiers.units import split_units
 
@@ -37,6 +37,7 @@ _PLAIN = re.compile(r"[\x20-\x7e]*")
 def decide(gold: str, answer: str, conventions: Conventions) -> Comparison | tuple[str, str]:
     """Equal or not, for canonical texts; or the two texts that need computer algebra."""
     try:
+        gold, answer = (_shallow(text) for text in (gold, answer))
         agreed = Agreement(conventions).of(gold, answer)
     except (Oversize, RecursionError):
         same = compact(gold) == compact(answer)
@@ -62,6 +63,7 @@ def readable(gold: str) -> bool | None:
     if option_letter(gold) or without_base(gold) or congruence(gold) or is_time(gold):
         return True
     try:
+        gold = _shallow(gold)
         found = region(gold)
         if found is not None:
             return _readable(found)
@@ -70,6 +72,18 @@ def readable(gold: str) -> bool | None:
         return _all([_readable(shape_of(part)) for part in parts])
     except Oversize:
         return True  # as a text only
+
+
+def as_text_only(gold: str) -> bool:
+    """Whether a gold that is not read here is too large for computer algebra too."""
+    return worth_asking(gold) and too_large(gold)
+
+
+def _shallow(text: str) -> str:
+    """Without layers of brackets around everything. Raises Oversize if still nested too deep."""
+    text = without_outer_brackets(text) if text.startswith("((") else text
+    refuse_nesting(text)
+    return text
 
 
 def parts_of(gold: str) -> int:

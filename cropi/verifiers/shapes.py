@@ -16,6 +16,7 @@ from cropi.verifiers.numbers import Oversize, read_number
 Kind = Literal["value", "list", "set", "ordered", "union", "matrix"]
 
 MOST_PARTS = 300
+MOST_OPEN = 100  # brackets
 DEEPEST = 20
 _MARK = re.compile(
     r"\\(?P<begin>begin|end)\s*\{(?P<environment>[a-z]+\*?)\}|\\langle|\\rangle|\\cup(?![A-Za-z])"
@@ -56,8 +57,18 @@ class Shape:
 
 @lru_cache(maxsize=16384)
 def shape_of(text: str) -> Shape:
-    """The outline of canonical text. Raises Oversize beyond 300 parts or 20 levels."""
+    """The outline of canonical text. Raises Oversize beyond 300 parts or 20 levels of parts."""
+    refuse_nesting(text)
     return _shape(text.strip(), 0)
+
+
+def refuse_nesting(text: str) -> None:
+    """Raise Oversize, in one pass, where more than 100 brackets are open at once."""
+    depth = 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if depth > MOST_OPEN:
+            raise Oversize("brackets within brackets")
 
 
 def _shape(text: str, depth: int) -> Shape:

@@ -241,7 +241,17 @@ class _Reader:
         whole = constant(Fraction(token.rstrip(".")))
         if self.peek() == r"\frac":
             return self._mixed(whole)
+        over, sign, under = (self.peek(ahead) for ahead in range(3))
+        if token.isdigit() and over.isdigit() and sign == "/" and under.isdigit():
+            return self._typed_mixed(whole, int(over), int(under))
         return whole
+
+    def _typed_mixed(self, whole: Node, over: int, under: int) -> Node:
+        """``3 2/5``, with a proper fraction only."""
+        self._at += 3
+        if not 0 < over < under or self.peek() in ("^", "!", "/"):
+            raise NotUnderstood("neither a mixed number nor a product")
+        return add(whole, constant(Fraction(over, under)))
 
     def _mixed(self, whole: Node) -> Node:
         """``3\frac25`` is a mixed number, ``3\frac{x}{5}`` a product; ``3\frac72`` is neither."""

@@ -17,7 +17,7 @@ GROUND = ["types", "runtime", "advantages", "verdicts", "boxed", "arithmetic", "
 PARTS = ["benchmarks", "verifiers", "rollouts", "selectors", "influence", "projectors", "trainers",
          "evaluation", "tracking"]
 EXPERIMENT = ["progress", "journal", "checkpoint", "preparation", "supply", "experiment"]
-COMMANDS = ["launch", "help", "reference", "doctor", "data_check", "grading", "commands"]
+COMMANDS = ["launch", "job", "help", "reference", "doctor", "data_check", "grading", "commands"]
 FLOORS = [
     GROUND,
     ["contracts"],
@@ -27,6 +27,7 @@ FLOORS = [
     EXPERIMENT,
     ["catalogue", "configuration"],
     ["run", "overrides", "composition"],
+    ["outcome", "sweeping"],
     COMMANDS,
     ["cli", "__main__"],
 ]  # fmt: skip

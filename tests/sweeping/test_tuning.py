@@ -53,7 +53,8 @@ def test_values_become_the_same_overrides_every_time() -> None:
 
 
 def tuner(folder: Path, trials: int, told: list[str] | None = None, **changes: Any) -> Tuner:
-    options = {"metric": "eval/targeted", "direction": "maximize", "low": -3.0, "high": 2.7, **changes}
+    options = {"metric": "eval/targeted", "direction": "maximize", "low": -3.0,
+    "high": 2.7, **changes}
     space: dict[str, Any] = {
         "x": optuna.distributions.FloatDistribution(options["low"], options["high"])
     }

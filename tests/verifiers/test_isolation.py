@@ -78,10 +78,12 @@ def test_processor_time_is_counted_finely() -> None:
     workers.close()
 
 
-def test_a_clock_that_a_job_disarms_is_not_the_only_one(workers: Workers) -> None:
+def test_a_clock_that_a_job_disarms_is_not_the_only_one() -> None:
+    workers = make(slots=1, wall_seconds=290.0)
     outcome = workers.run([["disarm"]])[0]
     assert outcome.status == "timeout"
-    assert outcome.seconds < 40
+    assert outcome.seconds < 200
+    workers.close()
 
 
 def test_waiting_costs_no_processor_time_but_ends() -> None:

@@ -114,8 +114,7 @@ def test_arithmetic_agrees_with_fractions_on_random_expressions() -> None:
 def test_enormous_numbers_are_refused_before_they_are_computed(text: str) -> None:
     began = time.process_time()
     with pytest.raises(Oversize):
-        if read_number(canonical(text)) is None:
-            evaluate(canonical(text))
+        read_number(canonical(text)) or evaluate(canonical(text))
     assert time.process_time() - began < 1.0
 
 

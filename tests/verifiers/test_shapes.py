@@ -56,7 +56,8 @@ def test_too_many_parts_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("text", "letter", "intervals"), [
-    ("x > 2", "x", [r"(2,\infty)"]), ("2 < x", "x", [r"(2,\infty)"]), ("x>=2", "x", [r"[2,\infty)"]),
+    ("x > 2", "x", [r"(2,\infty)"]), ("2 < x", "x", [r"(2,\infty)"]), ("x>=2", "x",
+    [r"[2,\infty)"]),
     ("3<x<=8", "x", ["(3,8]"]), ("8>=x>3", "x", ["(3,8]"]), ("x<5", "x", [r"(-\infty,5)"]),
     ("x!=3", "", None), (r"x \ne 3", "x", [r"(-\infty,3)", r"(3,\infty)"]),
     ("x<1 or x>2", "x", [r"(-\infty,1)", r"(2,\infty)"]), ("x>1 and x<2", "x", ["(1,2)"]),
