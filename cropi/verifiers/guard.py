@@ -41,10 +41,11 @@ def too_large(text: str) -> bool:
 def _is_hard_work(text: str) -> bool:
     if len(_WORK.findall(text)) > 1 or re.search(r"\d{4}|!\s*!", text):
         return True
-    return any(
-        sign == "^" and _exceeds(_after(text, at + 1), HIGHEST_POWER)
-        for at, sign in enumerate(text) if not _BOUND.search(text, 0, at + 1)
+    powers = (
+        _after(text, at + 1) for at, sign in enumerate(text)
+        if sign == "^" and not _BOUND.search(text, 0, at + 1)
     )
+    return any("^" in power or _exceeds(power, HIGHEST_POWER) for power in powers)
 
 
 def _exceeds(text: str, limit: int) -> bool:
