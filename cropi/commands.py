@@ -57,7 +57,11 @@ def run(arguments: Sequence[str]) -> int:
     else:
         from cropi.reports.results import main as show_results
 
-        show_results(asked.paths, asked.plot)
+        show_results(
+            asked.paths, asked.plot, form=asked.format, metric=asked.metric, where=asked.where,
+            group_by=[key for text in asked.group_by for key in text.split(",")],
+            baseline=asked.baseline, target=asked.target, details=asked.details, out=asked.out,
+        )  # fmt: skip
     return 0
 
 
@@ -112,6 +116,17 @@ def _parser() -> argparse.ArgumentParser:
     results = commands.add_parser("results", help="a table of finished runs")
     results.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of runs")
     results.add_argument("--plot", type=Path, metavar="FILE", help="also draw the curves")
+    forms = ("table", "markdown", "latex", "csv", "json")
+    results.add_argument("--format", choices=forms, default="table")
+    results.add_argument("--out", type=Path, metavar="FILE", help="write there")
+    results.add_argument("--metric", default="eval/targeted", help="of the last evaluation")
+    results.add_argument("--where", action="append", default=[], metavar="KEY=VALUE",
+                         help="only such runs; also != < <= > >=, and lists a,b")
+    results.add_argument("--group-by", action="append", default=[], metavar="KEY,KEY",
+                         help="runs that agree on these are one row")
+    results.add_argument("--baseline", metavar="NAME", help="compare with this row; else full")
+    results.add_argument("--target", default="plateau", help="plateau, final, or an accuracy")
+    results.add_argument("--details", action="store_true", help="costs by purpose instead")
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,7 +128,8 @@ def _work(
         "model": policy.fingerprint(),
     }
     report = as_json(prompts.report)
-    manifest = _manifest(folder, config, choices, depends_on, settings.seed, report)
+    targeted = [name for name, test in prompts.tests.items() if test.targeted]
+    manifest = _manifest(folder, config, choices, depends_on, settings.seed, report, targeted)
     _report_data(folder, report, [*describe(prompts.report), *fitted.lines()])
     write_prompts(folder, sets_of(prompts))
     identity = RunIdentity(
@@ -175,6 +176,7 @@ def _manifest(
     depends_on: Mapping[str, Any],
     seed: int,
     report: Mapping[str, Any],
+    targeted: Sequence[str],
 ) -> dict[str, Any]:
     """Written at the first start. Later starts must find the same data and the same model."""
     from cropi.runtime.manifest import environment
@@ -189,6 +191,7 @@ def _manifest(
             "choices": dict(choices),
             "config": dict(config),
             "seed": seed,
+            "targeted": list(targeted),  # test sets whose validation set guided the selection
             **depends_on,
             "environment": here,
         })

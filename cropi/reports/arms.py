@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cropi.reports.runs import Curve, Run
+from cropi.runtime.errors import CropiError, did_you_mean
 from cropi.tracking.flatten import flatten
 from cropi.types import FloatArray
 
@@ -56,11 +57,16 @@ class Arm:
         )
 
 
-def group(runs: Sequence[Run]) -> list[Arm]:
-    """Arms in the order of their first run, described so that no two look alike."""
+def group(runs: Sequence[Run], keys: Sequence[str] = ()) -> list[Arm]:
+    """Arms in the order of their first run, described so that no two look alike.
+
+    With ``keys``, runs that agree on those (and on their method) are one arm, whatever else
+    differs. Raises CropiError for a key that no run has.
+    """
     by_config: dict[str, list[Run]] = {}
     for run in runs:
-        by_config.setdefault(_without_seed(run), []).append(run)
+        same = _by_keys(run, keys, runs) if keys else _without_seed(run)
+        by_config.setdefault(same, []).append(run)
     firsts = [members[0] for members in by_config.values()]
     arms: list[Arm] = []
     for first, members in zip(firsts, by_config.values(), strict=True):
@@ -108,6 +114,17 @@ def _at(curve: Curve, steps: set[float]) -> Curve:
         return column[keep]
 
     return Curve(kept(curve.steps), kept(curve.seconds), kept(curve.values))
+
+
+def _by_keys(run: Run, keys: Sequence[str], runs: Sequence[Run]) -> str:
+    from cropi.reports.filters import values_of
+
+    found = values_of(run)
+    known = {name for each in runs for name in values_of(each)}
+    for key in keys:
+        if key not in known:
+            raise CropiError(f"--group-by {key}: no run has {key}{did_you_mean(key, known)}")
+    return json.dumps([run.method, *(found.get(key) for key in keys)], default=str)
 
 
 def _without_seed(run: Run) -> str:

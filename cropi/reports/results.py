@@ -20,9 +20,14 @@ from cropi.reports.arms import (
     steps_to,
 )
 from cropi.reports.runs import Run, charged_seconds, find_runs
+from cropi.runtime.errors import CropiError
+from cropi.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from cropi.reports.comparison import Comparison
+    from cropi.reports.formats import Format
 
 PLAIN_WIDTH = 120  # columns when the output is no terminal, so that no row is broken
 SECONDS = {
@@ -31,21 +36,75 @@ SECONDS = {
 TOKENS = ("generated", "forward", "backward")
 
 
-def main(paths: Sequence[Path], plot: Path | None = None) -> None:
-    """Print the table of the runs in and below ``paths``; draw their curves to ``plot``.
+def main(
+    paths: Sequence[Path],
+    plot: Path | None = None,
+    *,
+    form: Format = "table",
+    metric: str = TARGETED,
+    where: Sequence[str] = (),
+    group_by: Sequence[str] = (),
+    baseline: str | None = None,
+    target: str = "plateau",
+    details: bool = False,
+    out: Path | None = None,
+) -> None:
+    """Print a comparison of the runs in and below ``paths``; draw their curves to ``plot``.
 
-    Raises CropiError when there is no run, or when ``plot`` cannot be drawn.
+    Raises CropiError when there is no run, or for options that make no sense of them.
     """
-    from rich.console import Console
+    from cropi.reports.comparison import compare
+    from cropi.reports.filters import chosen
 
-    arms = group(find_runs(paths))
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
-    console.print(table(arms))
-    if plot is not None:
-        from cropi.reports.curves import draw
+    runs = chosen(find_runs(paths), where)
+    if not runs:
+        raise CropiError(f"no run is left by --where {' '.join(where)}")
+    arms = group(runs, group_by)
+    if form == "table" and out is None:
+        from rich.console import Console
 
-        draw(arms, plot)
-        console.print(f"curves: {plot}", soft_wrap=True)
+        console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+        compared = compare(arms, metric=metric, baseline=baseline, target=target)
+        console.print(table(arms) if details else comparison_table(compared))
+        if plot is not None:
+            from cropi.reports.curves import draw
+
+            draw(arms, plot)
+            console.print(f"curves: {plot}", soft_wrap=True)
+        return
+    from cropi.reports.formats import TEXTS, markdown
+
+    make = TEXTS.get(form, markdown)
+    text = make(compare(arms, metric=metric, baseline=baseline, target=target))
+    if out is None:
+        print(text, end="")
+    else:
+        write_atomically(out, lambda part: part.write_text(text, encoding="utf-8"))
+        print(out)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Fits in 80 columns: a cell has several short lines."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cropi.reports.formats import HEADINGS, cells, notes
+
+    result = Table(
+        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, leading=1,
+        caption_justify="left", caption="\n".join(map(escape, notes(comparison))),
+    )  # fmt: skip
+    for number, heading in enumerate(HEADINGS):
+        result.add_column(heading, overflow="fold", no_wrap=number > 0)
+    for row in comparison.rows:
+        # A factor above its interval, to stay narrow.
+        name, *numbers = cells(row)
+        tight = ["\n".join(cell).replace("× [", "×\n[").replace(", ", ",") for cell in numbers]
+        shown = [escape(text) for text in ("\n".join(name), *tight)]
+        style = "bold" if row.best else None if row.arm.finished else "dim"
+        result.add_row(*shown, style=style)
+    return result
 
 
 def table(arms: Sequence[Arm]) -> Table:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_folders import write_run
@@ -11,7 +13,7 @@ from cropi.runtime.errors import CropiError
 
 
 def printed(capsys: pytest.CaptureFixture[str], *paths: Path) -> str:
-    main(paths)
+    main(paths, details=True)
     return capsys.readouterr().out
 
 
@@ -115,3 +117,116 @@ def test_nothing_to_show(tmp_path: Path) -> None:
 )
 def test_compact_numbers(amount: float, shown: str) -> None:
     assert compact(amount) == shown
+
+
+def two_arms(folder: Path) -> None:
+    """Outcomes of four items and three seeds; cropi is right where full is not."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for method, right in (("full", [1, 0, 0, 0]), ("cropi", [1, 1, 1, 0])):
+        for seed in range(3):
+            run = write_run(
+                folder / f"{method}{seed}", [0.2, sum(right) / 4 + seed / 100, sum(right) / 4],
+                method=method, seed=seed,
+            )  # fmt: skip
+            manifest = json.loads((run / "manifest.json").read_text())
+            (run / "manifest.json").write_text(json.dumps({**manifest, "targeted": ["A"]}))
+            place = run / "evaluations" / "step-000020"
+            place.mkdir(parents=True)
+            pq.write_table(pa.table({
+                "prompt_id": [f"i{n}" for n in range(4)], "sample": pa.array([0] * 4, pa.int32()),
+                "correctness": [float(r) for r in right], "extracted": ["x"] * 4,
+                "finish": ["stop"] * 4, "length": pa.array([1] * 4, pa.int32()),
+            }), place / "A.parquet")  # fmt: skip
+
+
+def test_a_comparison_in_raw_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two_arms(tmp_path)
+    main([tmp_path], form="json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["baseline"] == "full"
+    cropi, full = found["rows"]
+    assert cropi["accuracy"] == {
+        "mean": 0.75, "n": 3, "deviation": 0.0, "low": 0.75, "high": 0.75
+    }
+    assert full["versus"] is None
+    versus = cropi["versus"]
+    assert (versus["mean"], versus["seeds"], versus["items"]) == (0.5, 3, 4)
+    # items 0, 1, 1, 0 a seed: the error over items is sqrt(1/3)/2, the seeds agree
+    assert versus["high"] - versus["mean"] == pytest.approx(4.3027 * (1 / 3) ** 0.5 / 2, rel=1e-4)
+    assert cropi["sooner"]["steps"]["bound"] == "exact"
+    assert cropi["commands"][0] == f"cropi rerun {tmp_path}/cropi0"
+    assert not cropi["best"]  # three seeds and four items prove nothing
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex", "csv"])
+def test_texts_hold_every_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: Any
+) -> None:
+    two_arms(tmp_path / "a_b&c")
+    main([tmp_path], form=form)
+    text = capsys.readouterr().out
+    lines = [line for line in text.splitlines() if line.startswith(("| cropi", "cropi"))]
+    assert len(lines) == 1
+    expected = {
+        "markdown": "| cropi<br>n=3 | 75.0 ± 0.0<br>[75.0, 75.0] |",
+        "latex": r"cropi n=3 & 75.0 $\pm$ 0.0 [75.0, 75.0] &",
+        "csv": "cropi,,finished,0 1 2,eval/targeted,0.75,3,0.0,0.75,0.75",
+    }[form]
+    assert lines[0].startswith(expected)
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_arms(tmp_path)
+    main([tmp_path])
+    text = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in text.split("Accuracy:")[0].splitlines()) <= 80
+    assert "+50.0" in text
+
+
+def test_failed_runs_are_marked_and_in_no_mean(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "a", [0.2, 0.5])
+    run = write_run(tmp_path / "b", [0.2, 0.9], seed=1, finished=False)
+    (run / "failure.json").write_text(json.dumps({"error": "killed by SIGKILL"}))
+    never = tmp_path / "c"  # failed before its manifest was written
+    never.mkdir()
+    manifest = json.loads((run / "manifest.json").read_text())
+    (never / "failure.json").write_text(json.dumps({
+        "error": "no memory", "config": {**manifest["config"], "seed": 2},
+        "choices": manifest["choices"],
+    }))
+    main([tmp_path], form="json")
+    states = [(r["state"], r["accuracy"] and r["accuracy"]["mean"])
+              for r in json.loads(capsys.readouterr().out)["rows"]]
+    assert states == [
+        ("finished", 0.5), ("failed: killed by SIGKILL", None), ("failed: no memory", None)
+    ]
+
+
+def test_filters_and_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for n, (alpha, seed) in enumerate([(0.1, 0), (0.1, 1), (0.2, 0), (0.5, 0)]):
+        write_run(tmp_path / str(n), [0.2, alpha], seed=seed, data={"alpha": alpha})
+
+    def labels(**options: Any) -> list[tuple[list[str], list[int]]]:
+        main([tmp_path], form="json", **options)
+        found = json.loads(capsys.readouterr().out)["rows"]
+        return [(row["details"], row["seeds"]) for row in found]
+
+    assert labels(where=["data.alpha<=0.2"]) == [
+        (["data.alpha=0.1"], [0, 1]), (["data.alpha=0.2"], [0])
+    ]
+    assert labels(where=["data.alpha=0.10,0.5", "seed!=1"]) == [
+        (["data.alpha=0.1"], [0]), (["data.alpha=0.5"], [0])
+    ]
+    assert [seeds for _, seeds in labels(group_by=["data.alpha"])] == [[0, 1], [0], [0]]
+    with pytest.raises(CropiError, match=r'did you mean "data.alpha"'):
+        labels(where=["data.alpa=0.1"])
+    with pytest.raises(CropiError, match="no run is left"):
+        labels(where=["seed=9"])
+    with pytest.raises(CropiError, match="--baseline best: no finished run is called so"):
+        labels(baseline="best")
