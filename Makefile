@@ -14,6 +14,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/cropi -m experiment=demo selector=$(DEMO_METHODS) seed=$(DEMO_SEEDS) runs=$(RUNS) $(DEMO_OVERRIDES)
 	@$(BIN)/cropi results $(RUNS) --plot $(RUNS)/accuracy.png | tail -n 1
+	@echo "report: $$($(BIN)/cropi report $(RUNS) --out $(RUNS)/report.html)"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

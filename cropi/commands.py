@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cropi.runtime.errors import CropiError, did_you_mean
 
-NAMES = ("list", "config", "doctor", "verify", "data", "tune", "rollouts", "selection", "results")
+NAMES = ("list", "config", "doctor", "verify", "data", "tune", "rollouts", "selection", "results",
+         "report")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -54,6 +55,14 @@ def run(arguments: Sequence[str]) -> int:
         from cropi.selectors.show import show as show_selection
 
         show_selection(_run_folder(asked.run), asked.phase, asked.top)
+    elif asked.command == "report":
+        from cropi.reports.page.page import main as write_report
+
+        write_report(
+            asked.paths, asked.out, baseline=asked.baseline, target=asked.target,
+            where=asked.where, figures_folder=asked.figures,
+        )  # fmt: skip
+        print(asked.out)
     else:
         from cropi.reports.results import main as show_results
 
@@ -127,6 +136,14 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("--baseline", metavar="NAME", help="compare with this row; else full")
     results.add_argument("--target", default="plateau", help="plateau, final, or an accuracy")
     results.add_argument("--details", action="store_true", help="costs by purpose instead")
+
+    report = commands.add_parser("report", help="one HTML page of what runs found")
+    report.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of runs")
+    report.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE")
+    report.add_argument("--figures", type=Path, metavar="FOLDER", help="also as SVG and PNG")
+    report.add_argument("--baseline", metavar="NAME", help="compare with this row; else full")
+    report.add_argument("--target", default="plateau", help="plateau, final, or an accuracy")
+    report.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
     return parser
 
 

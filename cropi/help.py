@@ -18,6 +18,7 @@ COMMANDS = {
     "tune KEY=interval(A,B) ...": "search for good values with Optuna; resumable",
     "rollouts show RUN --prompt ID": "a prompt's stored completions and their verdicts",
     "selection show RUN --phase N --top K": "which prompts a phase chose, and why",
+    "report PATH... [--out FILE]": "one HTML page: curves, tables, selections, costs",
     "results PATH... [--plot FILE]": "a table of finished runs, mean and interval over seeds",
 }
 
