@@ -9,7 +9,7 @@ from pathlib import Path
 from cropi.runtime.errors import CropiError, did_you_mean
 
 NAMES = ("list", "config", "doctor", "verify", "data", "tune", "rollouts", "selection", "results",
-         "report")
+         "report", "runs", "diff", "rerun")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -55,6 +55,19 @@ def run(arguments: Sequence[str]) -> int:
         from cropi.selectors.show import show as show_selection
 
         show_selection(_run_folder(asked.run), asked.phase, asked.top)
+    elif asked.command == "runs":
+        from cropi.reports.listing import main as list_runs
+
+        list_runs(asked.paths, as_json=asked.json)
+    elif asked.command == "diff":
+        from cropi.reports.diff import lines
+
+        folders = _run_folder(asked.one), _run_folder(asked.other)
+        print("\n".join(lines(*folders, everything=asked.all)))
+    elif asked.command == "rerun":
+        from cropi.rerun import main as rerun
+
+        return rerun(_run_folder(asked.run), asked.overrides)
     elif asked.command == "report":
         from cropi.reports.page.page import main as write_report
 
@@ -136,6 +149,19 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("--baseline", metavar="NAME", help="compare with this row; else full")
     results.add_argument("--target", default="plateau", help="plateau, final, or an accuracy")
     results.add_argument("--details", action="store_true", help="costs by purpose instead")
+
+    listed = commands.add_parser("runs", help="runs and how far they are")
+    listed.add_argument("paths", type=Path, nargs="*", default=[Path("runs")])
+    listed.add_argument("--json", action="store_true")
+
+    diff = commands.add_parser("diff", help="what two runs differ in")
+    diff.add_argument("one", type=Path, help="a run folder")
+    diff.add_argument("other", type=Path, help="a run folder")
+    diff.add_argument("--all", action="store_true", help="every final metric")
+
+    rerun = commands.add_parser("rerun", help="repeat a run from its own frozen configuration")
+    rerun.add_argument("run", type=Path, help="a run folder")
+    rerun.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as runs=again")
 
     report = commands.add_parser("report", help="one HTML page of what runs found")
     report.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,14 +72,15 @@ def test_every_fault_is_named(files: list[str], capsys: pytest.CaptureFixture[st
 def test_the_same_data_the_same_bytes(
     files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    main(["data", "check", *files, "--json", "one.json"])
-    elsewhere = tmp_path / "else" / "where"
-    elsewhere.mkdir(parents=True)
-    moved = [f.replace("_file=", f"_file={tmp_path}/") for f in files]
-    monkeypatch.chdir(elsewhere)
-    main(["data", "check", *moved, "--json", "two.json"])
-    assert (tmp_path / "one.json").read_bytes() == Path("two.json").read_bytes()
-    assert not Path("data-check-local.json").exists()
+    reports = []
+    for machine in ("one", "two"):
+        shutil.copytree(tmp_path, tmp_path / machine / "data", ignore=lambda *_: ["one", "two"])
+        monkeypatch.chdir(tmp_path / machine)
+        there = [f.replace("_file=", "_file=data/") for f in files]
+        main(["data", "check", *there, "--json", "report.json"])
+        reports.append(Path("report.json").read_bytes())
+        assert not Path("data-check-local.json").exists()
+    assert reports[0] == reports[1]
 
 
 def test_label_noise_is_reported(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,7 @@ def test_exactly_the_share_is_wrong(share: float, count: int) -> None:
         assert wrong.golds in golds
         assert verifier.verify(rf"\boxed{{{true.golds[0]}}}", wrong).reward == 0
         assert verifier.verify(rf"\boxed{{{wrong.golds[0]}}}", true).reward == 0
+    assert len({p.golds for p in replaced(found).values()}) > count // 3  # each its own draw
     untouched = [p for p in found.pool if p.question not in replaced(found)]
     assert untouched == [p for p in CLEAN.pool if p.question not in replaced(found)]
     assert (found.validation, found.tests) == (CLEAN.validation, CLEAN.tests)
@@ -110,9 +111,16 @@ class Silent(Verifier):
 
 
 @pytest.mark.parametrize("verifier", [Lenient(), Silent()])
-def test_wrong_both_ways_and_for_certain(verifier: Verifier) -> None:
+def test_golds_that_are_not_wrong_for_certain_are_refused(verifier: Verifier) -> None:
     with pytest.raises(ConfigError, match="does not tell the answer"):
         with_label_noise(benchmark(["1", "12"]), 0.99, 0, verifier)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wrong_both_ways(seed: int) -> None:
+    # "12" is right for "1" though "1" is wrong for "12": only "7" is wrong both ways.
+    found = with_label_noise(benchmark(["1", "12", "123", "7"]), 0.99, seed, Lenient())
+    assert [p.golds for p in found.pool[:3]] == [("7",)] * 3
 
 
 def test_golds_that_are_all_the_same_cannot_be_exchanged() -> None:
