@@ -9,7 +9,7 @@ from pathlib import Path
 from cropi.runtime.errors import CropiError, did_you_mean
 
 NAMES = ("list", "config", "doctor", "verify", "data", "tune", "rollouts", "selection", "results",
-         "report", "runs", "diff", "rerun")
+         "report", "runs", "diff", "rerun", "completion")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -55,6 +55,11 @@ def run(arguments: Sequence[str]) -> int:
         from cropi.selectors.show import show as show_selection
 
         show_selection(_run_folder(asked.run), asked.phase, asked.top)
+    elif asked.command == "completion":
+        from cropi.completion import SCRIPTS, words
+
+        found = words(asked.line) if asked.shell == "words" else [SCRIPTS[asked.shell].rstrip()]
+        print("\n".join(found))
     elif asked.command == "runs":
         from cropi.reports.listing import main as list_runs
 
@@ -149,6 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("--baseline", metavar="NAME", help="compare with this row; else full")
     results.add_argument("--target", default="plateau", help="plateau, final, or an accuracy")
     results.add_argument("--details", action="store_true", help="costs by purpose instead")
+
+    completion = commands.add_parser("completion", help="a script for your shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish", "words"))
+    completion.add_argument("line", nargs="?", default="", help="for words: the line so far")
 
     listed = commands.add_parser("runs", help="runs and how far they are")
     listed.add_argument("paths", type=Path, nargs="*", default=[Path("runs")])

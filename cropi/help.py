@@ -19,6 +19,7 @@ COMMANDS = {
     "rollouts show RUN --prompt ID": "a prompt's stored completions and their verdicts",
     "selection show RUN --phase N --top K": "which prompts a phase chose, and why",
     "report PATH... [--out FILE]": "one HTML page: curves, tables, selections, costs",
+    "completion bash|zsh|fish": "a script that completes commands, groups, options and keys",
     "runs [PATH...]": "runs and how far they are",
     "diff RUN RUN": "what two runs differ in",
     "rerun RUN": "repeat a run from its own frozen configuration; are the metrics the same?",

@@ -39,7 +39,7 @@ def test_presets_that_changed_since_are_not_read(
 ) -> None:
     """The manifest alone counts: what it froze differs from every preset there is."""
     manifest = json.loads((finished / "manifest.json").read_text())
-    manifest["config"]["trainer"]["learning_rate"] = 0.0
+    manifest["config"]["trainer"]["learning_rate"] = 1e-9
     manifest["environment"]["packages"]["torch"] = "1.0"
     old = tmp_path / finished.name
     old.mkdir()
@@ -51,7 +51,7 @@ def test_presets_that_changed_since_are_not_read(
     assert "differs now: torch 1.0 -> " in out
     assert "metrics differ from step" in out
     (made,) = (tmp_path / "again").glob("*/manifest.json")
-    assert json.loads(made.read_text())["config"]["trainer"]["learning_rate"] == 0.0
+    assert json.loads(made.read_text())["config"]["trainer"]["learning_rate"] == 1e-9
 
 
 def test_a_rerun_is_not_another_experiment(

@@ -17,8 +17,8 @@ GROUND = ["types", "runtime", "advantages", "verdicts", "boxed", "arithmetic", "
 PARTS = ["benchmarks", "verifiers", "rollouts", "selectors", "influence", "projectors", "trainers",
          "evaluation", "tracking"]
 EXPERIMENT = ["progress", "journal", "checkpoint", "preparation", "supply", "experiment"]
-COMMANDS = ["launch", "job", "rerun", "help", "reference", "doctor", "data_check", "grading",
-            "commands"]
+COMMANDS = ["launch", "job", "rerun", "completion", "help", "reference", "doctor",
+            "data_check", "grading", "commands"]
 FLOORS = [
     GROUND,
     ["contracts"],
