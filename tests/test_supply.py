@@ -314,3 +314,76 @@ def test_what_a_selector_can_ask_on_the_way(tmp_path: Path) -> None:
         advance(1, "")
     run.context(1).spend(Cost.of("selection", seconds=7.0))
     assert run.journal.cost.amounts == {"selection": {"seconds": 7.0}}
+
+
+def test_runs_that_would_draw_the_same_draw_it_once_and_both_pay(tmp_path: Path) -> None:
+    draws = Draws()
+    options = {"runs": tmp_path / "runs"}
+    first = supply(tmp_path / "one", {"rollouts", "validation"}, draws, **options)
+    drawn = first.offline()
+    calls = len(draws.calls)
+    assert calls > 0
+    second = supply(tmp_path / "two", {"rollouts"}, draws, **options)
+    assert second.offline()["train"].keys() == drawn["train"].keys()
+    assert len(draws.calls) == calls
+    spent = [
+        run.journal.cost.amounts["offline_rollout"]["graded"] for run in (first, second)
+    ]
+    assert spent[1] == len(POOL) * 2  # the pool's share of what the first paid
+    assert spent[0] > spent[1]
+    # Each keeps its own: what one loses the other still has.
+    for path in (tmp_path / "one" / "rollouts" / "train").iterdir():
+        path.unlink()
+    assert supply(tmp_path / "two", {"rollouts"}, Draws(stop_after=0), **options).offline()
+
+
+def test_another_policy_or_seed_draws_its_own(tmp_path: Path) -> None:
+    draws = Draws()
+    options = {"runs": tmp_path / "runs"}
+    supply(tmp_path / "one", {"rollouts"}, draws, **options).offline()
+    other = supply(tmp_path / "two", {"rollouts"}, draws, **options)
+    other.identity = {"policy": "another"}
+    other.offline()
+    assert len(draws.calls) == 2 * 3  # three shards each
+    assert len(list((tmp_path / "runs" / "shared").iterdir())) == 2
+
+
+def test_a_run_killed_while_drawing_leaves_its_shards_to_the_next(tmp_path: Path) -> None:
+    options = {"runs": tmp_path / "runs"}
+    with pytest.raises(KeyboardInterrupt):
+        supply(tmp_path / "one", {"rollouts"}, Draws(stop_after=2), **options).offline()
+    rest = Draws()
+    supply(tmp_path / "two", {"rollouts"}, rest, **options).offline()
+    assert len(rest.calls) == 1
+    again = Draws(stop_after=0)
+    assert supply(tmp_path / "one", {"rollouts"}, again, **options).offline()["train"]
+
+
+def test_the_second_waits_while_the_first_draws(tmp_path: Path) -> None:
+    import threading
+
+    started, go = threading.Event(), threading.Event()
+
+    class Slow(Draws):
+        def __call__(self, *arguments: Any, **options: Any) -> list[Group]:
+            started.set()
+            go.wait(20)
+            return super().__call__(*arguments, **options)
+
+    options = {"runs": tmp_path / "runs"}
+    first, second = Slow(), Draws()
+    one = threading.Thread(
+        target=lambda: supply(tmp_path / "one", {"rollouts"}, first, **options).offline()
+    )
+    one.start()
+    started.wait(20)
+    two = threading.Thread(
+        target=lambda: supply(tmp_path / "two", {"rollouts"}, second, **options).offline()
+    )
+    two.start()
+    two.join(0.5)
+    assert two.is_alive()
+    go.set()
+    one.join(20)
+    two.join(20)
+    assert (len(first.calls), len(second.calls)) == (3, 0)
