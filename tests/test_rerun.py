@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,15 @@ from cropi.rerun import changed, different_metrics
 from cropi.tracking.metrics_file import MetricsFile
 
 TINY = ["debug=tiny", "selector=learnability", "phases=1", "steps_per_phase=2"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Hydra sets logging up for its process; the other tests want it back."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(scope="module")
