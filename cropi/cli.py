@@ -46,6 +46,7 @@ def _dispatch(arguments: list[str]) -> int:
 
     if arguments and arguments[0] in commands.NAMES:
         return commands.run(arguments)
+    _refuse_misspelt(arguments, commands.NAMES)
     if {"-h", "--help"} & set(arguments):
         from cropi.help import help_text
 
@@ -59,3 +60,15 @@ def _dispatch(arguments: list[str]) -> int:
     from cropi.launch import launch
 
     return launch(arguments)
+
+
+def _refuse_misspelt(arguments: Sequence[str], commands: Sequence[str]) -> None:
+    """A first word that is nearly a command was meant as one. ``seed = 3`` was not."""
+    from cropi.catalogue import QUESTIONS
+    from cropi.runtime.errors import ConfigError, did_you_mean
+
+    first, second = (*arguments, "", "")[:2]
+    if not first.isidentifier() or second.startswith("=") or first in QUESTIONS:
+        return
+    if near := did_you_mean(first, commands):
+        raise ConfigError([f"{first}: there is no such command{near}; keys are set with KEY=VALUE"])

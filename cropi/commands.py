@@ -67,18 +67,23 @@ def run(arguments: Sequence[str]) -> int:
     elif asked.command == "diff":
         from cropi.reports.diff import lines
 
-        folders = _run_folder(asked.one), _run_folder(asked.other)
-        print("\n".join(lines(*folders, everything=asked.all)))
+        one, other = (
+            _run_folder(run, ("manifest.json", "failure.json")) for run in (asked.one, asked.other)
+        )
+        print("\n".join(lines(one, other, everything=asked.all)))
     elif asked.command == "rerun":
         from cropi.rerun import main as rerun
 
-        return rerun(_run_folder(asked.run), asked.overrides)
+        runs = [] if asked.runs is None else [f"runs='{asked.runs}'"]
+        return rerun(_run_folder(asked.run), [*asked.overrides, *runs])
     elif asked.command == "report":
+        from cropi.catalogue import options
         from cropi.reports.page.page import main as write_report
 
         write_report(
             asked.paths, asked.out, baseline=asked.baseline, target=asked.target,
             where=asked.where, figures_folder=asked.figures,
+            described={n: option.description for n, option in options()["selector"].items()},
         )  # fmt: skip
         print(asked.out)
     else:
@@ -156,7 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("--details", action="store_true", help="costs by purpose instead")
 
     completion = commands.add_parser("completion", help="a script for your shell")
-    completion.add_argument("shell", choices=("bash", "zsh", "fish", "words"))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish", "words"),
+                            metavar="bash|zsh|fish", help="or words, which the scripts ask for")
     completion.add_argument("line", nargs="?", default="", help="for words: the line so far")
 
     listed = commands.add_parser("runs", help="runs and how far they are")
@@ -164,13 +170,14 @@ def _parser() -> argparse.ArgumentParser:
     listed.add_argument("--json", action="store_true")
 
     diff = commands.add_parser("diff", help="what two runs differ in")
-    diff.add_argument("one", type=Path, help="a run folder")
-    diff.add_argument("other", type=Path, help="a run folder")
-    diff.add_argument("--all", action="store_true", help="every final metric")
+    diff.add_argument("one", type=Path, metavar="RUN1", help="a run folder")
+    diff.add_argument("other", type=Path, metavar="RUN2", help="another")
+    diff.add_argument("--all", action="store_true", help="also what is equal, every metric")
 
     rerun = commands.add_parser("rerun", help="repeat a run from its own frozen configuration")
     rerun.add_argument("run", type=Path, help="a run folder")
-    rerun.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as runs=again")
+    rerun.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="such as cache=FOLDER")
+    rerun.add_argument("--runs", metavar="FOLDER", help="where to run it again; else reruns/")
 
     report = commands.add_parser("report", help="one HTML page of what runs found")
     report.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of runs")
@@ -188,8 +195,8 @@ def _composed(parser: argparse.ArgumentParser, example: str) -> None:
     parser.add_argument("--config-dir", type=Path, help="a folder with groups of your own")
 
 
-def _run_folder(path: Path) -> Path:
-    if (path / "manifest.json").exists():
+def _run_folder(path: Path, holds: Sequence[str] = ("manifest.json",)) -> Path:
+    if any((path / name).exists() for name in holds):
         return path
     siblings = [str(found.parent) for found in path.absolute().parent.glob("*/manifest.json")]
     near = did_you_mean(str(path.absolute()), siblings)

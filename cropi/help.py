@@ -16,14 +16,14 @@ COMMANDS = {
     "verify CASES [verifier=math]": "grade a .jsonl file of id, gold and prediction; - is stdin",
     "data check [benchmark=gsm8k]": "can a benchmark be trusted: golds, duplicates, overlaps",
     "tune KEY=interval(A,B) ...": "search for good values with Optuna; resumable",
+    "runs [PATH...] [--json]": "what lies there: state, steps, method, seed, accuracy, age, size",
+    "results PATH... [--plot FILE]": "a table of finished runs, mean and interval over seeds",
+    "report PATH... [--out FILE]": "one HTML page: curves, tables, selections, costs",
+    "diff RUN1 RUN2 [--all]": "what two runs differ in: keys, versions, data, model, metrics",
+    "rerun RUN [--runs FOLDER]": "repeat a run from its own frozen configuration, and compare",
     "rollouts show RUN --prompt ID": "a prompt's stored completions and their verdicts",
     "selection show RUN --phase N --top K": "which prompts a phase chose, and why",
-    "report PATH... [--out FILE]": "one HTML page: curves, tables, selections, costs",
     "completion bash|zsh|fish": "a script that completes commands, groups, options and keys",
-    "runs [PATH...]": "runs and how far they are",
-    "diff RUN RUN": "what two runs differ in",
-    "rerun RUN": "repeat a run from its own frozen configuration; are the metrics the same?",
-    "results PATH... [--plot FILE]": "a table of finished runs, mean and interval over seeds",
 }
 
 FLAGS = {

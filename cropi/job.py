@@ -5,13 +5,10 @@ No Hydra here: everything was composed and checked when the sweep was planned.
 
 from __future__ import annotations
 
-import logging.config
 import sys
 from pathlib import Path
 
-import yaml
-
-from cropi.outcome import conduct, user_modules_are_importable
+from cropi.outcome import conduct, log_to_console, user_modules_are_importable
 from cropi.runtime.errors import RunBusyError
 from cropi.runtime.files import write_json
 from cropi.sweeping.process import BUSY
@@ -21,12 +18,10 @@ FAILED, INTERRUPTED = 1, 130
 
 def main(path: Path, outcome_path: Path) -> int:
     """Run the job; the exit code. Why it failed is written to ``outcome_path``."""
-    from cropi.catalogue import conf_folder
     from cropi.sweeping.jobs import FrozenJob, config_of
 
     user_modules_are_importable()
-    text = (conf_folder() / "hydra" / "job_logging" / "cropi.yaml").read_text(encoding="utf-8")
-    logging.config.dictConfig(yaml.safe_load(text))
+    log_to_console()
     job = FrozenJob.read(path)
     try:
         outcome, error = conduct(config_of(job), job.choices, job.overrides)

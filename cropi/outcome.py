@@ -57,6 +57,18 @@ def tell(error: CropiError) -> None:
     print(f"error: {error}", file=sys.stderr)
 
 
+def log_to_console() -> None:
+    """What Hydra sets up for a run, where no Hydra is."""
+    import logging.config
+
+    import yaml
+
+    from cropi.catalogue import conf_folder
+
+    text = (conf_folder() / "hydra" / "job_logging" / "cropi.yaml").read_text(encoding="utf-8")
+    logging.config.dictConfig(yaml.safe_load(text))
+
+
 def user_modules_are_importable() -> None:
     """``_target_: my_module.Mine`` finds my_module.py where cropi is called, as python does.
 

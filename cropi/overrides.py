@@ -132,7 +132,8 @@ def secret(override: Override, is_documented: Callable[[str], bool]) -> str | No
         return None
     if override.is_delete() or override.value() is None:
         return None
-    variable = "WANDB_API_KEY" if "wandb" in key.lower() else "HF_TOKEN for Hugging Face"
+    of_wandb = "wandb" in key.lower() or key.startswith("tracker.")
+    variable = "WANDB_API_KEY" if of_wandb else "HF_TOKEN for Hugging Face"
     return (
         f"{key}=…: looks like a secret, and would end in the shell's history and in the run's "
         f"files; set an environment variable instead ({variable})"
@@ -150,7 +151,8 @@ def unknown_key(
     key = str(override.key_or_group)
     others = [f"{option.group}={option.name}" for option in elsewhere]
     if others:
-        return f"{override.input_line}: {chosen} has no such key, but {_and(others)} has"
+        have = "has" if len(others) == 1 else "have"
+        return f"{override.input_line}: {chosen} has no such key, but {_and(others)} {have}"
     return f"{override.input_line}: there is no such key{suggest_key(key, known)}"
 
 

@@ -10,18 +10,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from cropi.configuration import assemble, science, science_hash
-from cropi.contracts import RunIdentity
+from cropi.contracts import Prompts, RunIdentity
 from cropi.runtime.errors import CropiError
 from cropi.runtime.files import read_json, write_json
 from cropi.runtime.locks import exclusive
 from cropi.runtime.seeds import derive
 from cropi.settings import Parts, Settings
 from cropi.types import Cost
+
+if TYPE_CHECKING:
+    from cropi.policies.policy import Policy
+    from cropi.preparation import Fit
 
 MANIFEST, RESULT, LOG, DATA = "manifest.json", "result.json", "log.txt", "data.json"
 FAILURE = "failure.json"  # why a sweep gave the run up; gone once it is taken up again
@@ -98,35 +102,17 @@ def _work(
     config: Mapping[str, Any],
     choices: Mapping[str, str],
 ) -> None:
-    import torch
-
-    from cropi.benchmarks.label_noise import with_label_noise
-    from cropi.benchmarks.load_report import as_json, describe, digest
+    from cropi.benchmarks.load_report import as_json, describe
     from cropi.benchmarks.sets import sets_of
     from cropi.experiment import Experiment
     from cropi.journal import Journal
-    from cropi.preparation import check, fingerprint, fit, loaded
     from cropi.progress import Display
     from cropi.rollouts.prompt_table import write_prompts
     from cropi.tracking.flatten import flatten
 
     log.info("run folder: %s", folder)
     began = time.perf_counter()
-    # Only an adapter's fresh weights are drawn from torch's own generator.
-    torch.manual_seed(derive(settings.seed, "model"))
-    prompts = loaded(parts.benchmark, parts.verifier, settings.seed)
-    policy = parts.model.load(settings.cache)
-    trainable = sum(parameter.numel() for _, parameter in policy.trainable())
-    log.info("model: %s trainable parameters on %s", f"{trainable:,}", policy.device)
-    prompts, fitted = fit(prompts, policy, parts.benchmark.max_prompt_tokens)
-    prompts = with_label_noise(prompts, settings.label_noise, settings.seed, parts.verifier)
-    check(parts, prompts)
-    depends_on = {
-        "data": fingerprint(prompts),
-        "data_report": digest(prompts.report),
-        "label_noise": prompts.report.label_noise,
-        "model": policy.fingerprint(),
-    }
+    prompts, policy, fitted, depends_on = prepare(settings, parts)
     report = as_json(prompts.report)
     targeted = [name for name, test in prompts.tests.items() if test.targeted]
     manifest = _manifest(folder, config, choices, depends_on, settings.seed, report, targeted)
@@ -167,6 +153,35 @@ def _work(
             "policy": policy.fingerprint(),
         })
     log.info("finished: %s", folder)
+
+
+def prepare(settings: Settings, parts: Parts) -> tuple[Prompts, Policy, Fit, dict[str, Any]]:
+    """Prompts and starting policy, what did not fit, and what a run depends on besides its
+    configuration, as its manifest has it.
+
+    Raises CropiError for data that cannot be read or used.
+    """
+    import torch
+
+    from cropi.benchmarks.label_noise import with_label_noise
+    from cropi.benchmarks.load_report import digest
+    from cropi.preparation import check, fingerprint, fit, loaded
+
+    # Only an adapter's fresh weights are drawn from torch's own generator.
+    torch.manual_seed(derive(settings.seed, "model"))
+    prompts = loaded(parts.benchmark, parts.verifier, settings.seed)
+    policy = parts.model.load(settings.cache)
+    trainable = sum(parameter.numel() for _, parameter in policy.trainable())
+    log.info("model: %s trainable parameters on %s", f"{trainable:,}", policy.device)
+    prompts, fitted = fit(prompts, policy, parts.benchmark.max_prompt_tokens)
+    prompts = with_label_noise(prompts, settings.label_noise, settings.seed, parts.verifier)
+    check(parts, prompts)
+    return prompts, policy, fitted, {
+        "data": fingerprint(prompts),
+        "data_report": digest(prompts.report),
+        "label_noise": prompts.report.label_noise,
+        "model": policy.fingerprint(),
+    }
 
 
 def _manifest(

@@ -11,7 +11,8 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,14 +80,15 @@ class Tiny(Pretrained):
             (tokenizer(prompt)["input_ids"], [*tokenizer(answer)["input_ids"], 1])
             for prompt, answer in pairs
         ]
-        supervised_steps(
-            model,
-            encoded,
-            steps=self.steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            seed=self.warm_start_seed,
-        )
+        with _one_thread():
+            supervised_steps(
+                model,
+                encoded,
+                steps=self.steps,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                seed=self.warm_start_seed,
+            )
         part_folder = folder.with_name(folder.name + ".part")
         model.save_pretrained(part_folder)
         tokenizer.save_pretrained(part_folder)
@@ -117,6 +119,18 @@ class Tiny(Pretrained):
         with torch.random.fork_rng():
             torch.manual_seed(derive(self.warm_start_seed, "tiny", "weights"))
             return model_class(config)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a model gains nothing from more, and loses tenfold where cores are shared; with
+    one, the weights are the same bits whatever the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def digit_tokenizer() -> Any:

@@ -3,53 +3,80 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
+from cropi.reports.labels import details
 from cropi.reports.runs import Curve, Run
 from cropi.runtime.errors import CropiError, did_you_mean
-from cropi.tracking.flatten import flatten
 from cropi.types import FloatArray
 
 TARGETED = "eval/targeted"
 UNTARGETED = "eval/untargeted"
+_SHARES = re.compile(r"eval/(targeted|untargeted|all)|.*/(avg@\d+|pass@\d+|\w+_rate)")
 LEVEL = 0.95  # of the best final accuracy: the best point itself is mostly noise
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Runs of one configuration. An unfinished run is an arm of its own, never averaged in."""
+    """Runs of one configuration. An unfinished run is an arm of its own, never averaged in.
+
+    Of runs grouped by keys, ``variants`` are the configurations that a seed must have finished to
+    count: a mean over some seeds' benchmarks and other seeds' others would be a mean of nothing.
+    """
 
     method: str
     details: tuple[str, ...]  # ``key=value`` that tells it from other arms of the method
     runs: tuple[Run, ...]
+    variants: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
         return f"{self.method} ({', '.join(self.details)})" if self.details else self.method
 
-    @property
+    @cached_property
     def finished(self) -> bool:
         return all(run.finished for run in self.runs)
 
-    @property
+    @cached_property
     def setting(self) -> str:
         """What must be equal for accuracies to be comparable: the benchmark and how it is read."""
-        config = self.runs[0].config
-        return json.dumps([config.get("benchmark"), config.get("evaluation")], sort_keys=True)
+        return "; ".join(sorted({run.setting for run in self.runs}))
+
+    @cached_property
+    def seeds(self) -> Mapping[int, tuple[Run, ...]]:
+        """The runs of every seed that has all variants: what means are over, a seed being one."""
+        wanted = self.variants or {run.variant for run in self.runs}
+        by_seed: dict[int, list[Run]] = {}
+        for run in self.runs:
+            by_seed.setdefault(run.seed, []).append(run)
+        return {
+            seed: tuple(runs) for seed, runs in by_seed.items()
+            if {run.variant for run in runs} >= wanted
+        }
+
+    @property
+    def incomplete(self) -> tuple[int, ...]:
+        """Seeds that lack a variant and so count nowhere."""
+        return tuple(dict.fromkeys(r.seed for r in self.runs if r.seed not in self.seeds))
 
     def curves(self, metric: str) -> list[Curve]:
-        """One curve a run, at the steps that all of them have."""
-        curves = [run.curve(metric) for run in self.runs]
+        """One curve a run that counts, at the steps that all of them have."""
+        curves = [run.curve(metric) for runs in self.seeds.values() for run in runs]
+        if not curves:
+            return []
         shared = set.intersection(*(set(curve.steps) for curve in curves))
         return [_at(curve, shared) for curve in curves]
 
     def mean_curve(self, metric: str) -> Curve:
         """The mean over seeds, of values and of seconds, at each shared step."""
         curves = self.curves(metric)
+        if not curves:
+            return Curve(np.empty(0), np.empty(0), np.empty(0))
         return Curve(
             curves[0].steps,
             np.mean([curve.seconds for curve in curves], axis=0),
@@ -63,20 +90,34 @@ def group(runs: Sequence[Run], keys: Sequence[str] = ()) -> list[Arm]:
     With ``keys``, runs that agree on those (and on their method) are one arm, whatever else
     differs. Raises CropiError for a key that no run has.
     """
-    by_config: dict[str, list[Run]] = {}
+    known = {name for run in runs for name in run.keys} if keys else set()
+    for key in keys:
+        if key not in known:
+            raise CropiError(f"--group-by {key}: no run has {key}{did_you_mean(key, known)}")
+    members: dict[str, list[Run]] = {}
     for run in runs:
-        same = _by_keys(run, keys, runs) if keys else _without_seed(run)
-        by_config.setdefault(same, []).append(run)
-    firsts = [members[0] for members in by_config.values()]
+        values = [run.method, *(run.keys.get(key) for key in keys)]
+        alike = json.dumps(values, default=str) if keys else run.variant
+        members.setdefault(alike, []).append(run)
+    firsts = [same[0] for same in members.values()]
+    described = (
+        [tuple(f"{key}={first.keys.get(key)}" for key in keys) for first in firsts] if keys
+        else details(firsts)
+    )  # fmt: skip
     arms: list[Arm] = []
-    for first, members in zip(firsts, by_config.values(), strict=True):
-        details = _details(first, [run for run in firsts if run.method == first.method])
-        ordered = sorted(members, key=lambda run: run.seed)
+    for first, own, same in zip(firsts, described, members.values(), strict=True):
+        ordered = sorted(same, key=lambda run: run.seed)
         finished = tuple(run for run in ordered if run.finished)
         if finished:
-            arms.append(Arm(first.method, details, finished))
-        arms += [Arm(first.method, details, (run,)) for run in ordered if not run.finished]
+            variants = frozenset(run.variant for run in same)
+            arms.append(Arm(first.method, own, finished, variants))
+        arms += [Arm(first.method, own, (run,)) for run in ordered if not run.finished]
     return arms
+
+
+def is_share(metric: str) -> bool:
+    """Whether the metric lies in [0, 1] and is read in percent."""
+    return _SHARES.fullmatch(metric) is not None
 
 
 def steps_to(curve: Curve, level: float) -> float | None:
@@ -114,38 +155,3 @@ def _at(curve: Curve, steps: set[float]) -> Curve:
         return column[keep]
 
     return Curve(kept(curve.steps), kept(curve.seconds), kept(curve.values))
-
-
-def _by_keys(run: Run, keys: Sequence[str], runs: Sequence[Run]) -> str:
-    from cropi.reports.filters import values_of
-
-    found = values_of(run)
-    known = {name for each in runs for name in values_of(each)}
-    for key in keys:
-        if key not in known:
-            raise CropiError(f"--group-by {key}: no run has {key}{did_you_mean(key, known)}")
-    return json.dumps([run.method, *(found.get(key) for key in keys)], default=str)
-
-
-def _without_seed(run: Run) -> str:
-    return json.dumps({k: v for k, v in run.config.items() if k != "seed"}, sort_keys=True)
-
-
-def _details(run: Run, rivals: Sequence[Run]) -> tuple[str, ...]:
-    """What tells a run from others of its method: differing options, else differing keys."""
-    own = _described(run)
-    differing = [
-        name for name, value in own.items()
-        if any(_described(rival).get(name, value) != value for rival in rivals)
-    ]
-    # A group whose option differs says enough: its single keys are left out.
-    groups = [name for name in differing if name in run.choices]
-    shown = [n for n in differing if n in groups or n.split(".")[0] not in groups]
-    more = ("…",) if len(shown) > 3 else ()
-    return (*(f"{name}={own[name]}" for name in shown[:3]), *more)
-
-
-def _described(run: Run) -> Mapping[str, Any]:
-    config = {name: value for name, value in run.config.items() if name != "seed"}
-    choices = {name: option for name, option in run.choices.items() if name in config}
-    return {**choices, **flatten(config)}

@@ -8,7 +8,6 @@ from typing import Any
 
 from cropi.reports.runs import Run
 from cropi.runtime.errors import CropiError, did_you_mean
-from cropi.tracking.flatten import flatten
 
 _EXPRESSION = re.compile(r"(?P<key>[\w./@]+)\s*(?P<sign>>=|<=|!=|==|=|>|<)\s*(?P<value>.*)")
 _ORDER: Mapping[str, Callable[[float, float], bool]] = {
@@ -17,24 +16,24 @@ _ORDER: Mapping[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 
 
-def values_of(run: Run) -> dict[str, Any]:
-    """Every config key of a run and the option chosen of every group, by name."""
-    return {**flatten(run.config), **run.choices}
-
-
 def chosen(runs: Sequence[Run], expressions: Sequence[str]) -> list[Run]:
     """The runs for which all expressions hold.
 
     ``key=a,b`` is any of them, ``!=`` none of them; ``< <= > >=`` compare numbers. Raises
     CropiError for what is no expression and for keys that no run has.
     """
+    known = {name for run in runs for name in run.keys} if expressions else set()
     for expression in expressions:
-        key, sign, value = _read(expression)
-        known = {name for run in runs for name in values_of(run)}
+        key, _, _ = _read(expression)
         if runs and key not in known:
             raise CropiError(f"--where {expression}: no run has {key}{did_you_mean(key, known)}")
-        runs = [run for run in runs if _holds(values_of(run).get(key), sign, value, expression)]
-    return list(runs)
+    return [run for run in runs if all(holds(run, expression) for expression in expressions)]
+
+
+def holds(run: Run, expression: str) -> bool:
+    """Whether the expression is true of the run. Raises CropiError for what is none."""
+    key, sign, value = _read(expression)
+    return _holds(run.keys.get(key), sign, value, expression)
 
 
 def _read(expression: str) -> tuple[str, str, str]:

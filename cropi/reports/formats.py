@@ -1,198 +1,150 @@
-"""A comparison as a terminal table, Markdown, LaTeX, CSV or JSON. Numbers come computed."""
+"""How the numbers of a comparison read: cells, headings and notes."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Literal
+import math
+from collections.abc import Sequence
 
 from cropi.reports.acceleration import Acceleration, Axis
+from cropi.reports.arms import is_share
 from cropi.reports.comparison import Comparison, Row
+from cropi.reports.items import has_items
+from cropi.reports.runs import Run
 from cropi.reports.statistics import Summary
 
-Format = Literal["table", "markdown", "latex", "csv", "json"]
-HEADINGS = ("run", "accuracy %", "vs baseline", "sooner: steps", "seconds", "tokens")
+HEADINGS = ("run", "accuracy %", "vs baseline", *(
+    f"sooner\nin {what}" for what in ("steps", "seconds", "tokens")
+))
 _AXES: tuple[Axis, ...] = ("steps", "seconds", "compute_tokens")
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "−": r"$-$", "α": r"$\alpha$",
-}  # fmt: skip
+
+
+def headings(comparison: Comparison) -> tuple[str, ...]:
+    """``HEADINGS``, or with the metric's own name where it is no share."""
+    if is_share(comparison.metric):
+        return HEADINGS
+    return (HEADINGS[0], comparison.metric.removeprefix("eval/"), *HEADINGS[2:])
 
 
 def cells(row: Row) -> list[list[str]]:
     """One list of lines a heading. Failed and unfinished rows say so and hold no numbers."""
-    name = [row.arm.method, *row.arm.details, _seeds(row)]
+    name = [row.arm.method, *row.arm.details, *_seeds(row)]
     if row.final is None:
         return [name, [row.state or "not evaluated"], ["-"], ["-"], ["-"], ["-"]]
     return [
         name,
         _accuracy(row),
         _versus(row),
-        *([factor(row.faster.get(axis))] for axis in _AXES),
+        *(_factor_lines(row.faster.get(axis)) for axis in _AXES),
     ]
 
 
-def _seeds(row: Row) -> str:
-    several = len(row.arm.runs) > 1
-    return f"n={len(row.arm.runs)}" if several else f"seed {row.arm.runs[0].seed}"
+def _seeds(row: Row) -> list[str]:
+    without = [f"no seed {seed}" for seed in (*row.arm.incomplete, *row.missing)]
+    counted = list(row.arm.seeds)
+    return [f"n={len(counted)}" if row.arm.finished else f"seed {row.arm.runs[0].seed}",
+            *dict.fromkeys(without)]
 
 
 def _accuracy(row: Row) -> list[str]:
     assert row.final is not None
-    lines = [mean_and_deviation(row.final)]
+    lines = [mean_and_deviation(row.final, row.metric)]
     if row.final.low is not None and row.final.high is not None:
-        lines.append(f"[{100 * row.final.low:.1f}, {100 * row.final.high:.1f}]")
-    if row.middle is not None:
+        lines.append(f"[{_number(row.final.low, row)}, {_number(row.final.high, row)}]")
+    if row.middle is not None and is_share(row.metric):
         lines.append(f"IQM {100 * row.middle[0]:.1f}")
+        if row.middle[1] is not None and row.middle[2] is not None:
+            lines.append(f"[{100 * row.middle[1]:.1f}, {100 * row.middle[2]:.1f}]")
     return lines
 
 
-def mean_and_deviation(final: Summary) -> str:
-    """``62.1 ± 1.4`` in percent; without deviation for one seed."""
-    mean = f"{100 * final.mean:.1f}"
-    return mean if final.deviation is None else f"{mean} ± {100 * final.deviation:.1f}"
+def _number(value: float, row: Row, sign: str = "") -> str:
+    return f"{100 * value:{sign}.1f}" if is_share(row.metric) else f"{value:{sign}.4g}"
+
+
+def mean_and_deviation(final: Summary, metric: str = "eval/targeted") -> str:
+    """``62.1 ± 1.4``, in percent for shares; without deviation for one seed."""
+    scale, digits = (100, ".1f") if is_share(metric) else (1, ".4g")
+    mean = f"{scale * final.mean:{digits}}"
+    return mean if final.deviation is None else f"{mean} ± {scale * final.deviation:{digits}}"
 
 
 def _versus(row: Row) -> list[str]:
     found = row.versus
     if found is None:
-        return ["-"]
-    lines = [f"{100 * found.mean:+.1f}"]
+        return ["-" if row.target is None or row.baseline is not None else "baseline"]
+    lines = [_number(found.mean, row, "+")]
     if found.low is not None and found.high is not None:
-        lines.append(f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]")
+        lines.append(f"[{_number(found.low, row)}, {_number(found.high, row)}]")
     if row.p is not None:
         lines.append("p<0.001" if row.p < 0.001 else f"p={row.p:.3f}")
     return lines
 
 
 def factor(found: Acceleration | None) -> str:
-    """``2.66× [2.1, 3.2]``; ``≤ 0.8×`` where the target was never reached."""
+    """``2.66× [2.10, 3.20]``; ``< 0.81×`` where the target was never reached."""
+    return " ".join(_factor_lines(found))
+
+
+def _factor_lines(found: Acceleration | None) -> list[str]:
     if found is None or found.ratio is None:
-        return "-"
-    shown = f"{found.ratio:.2f}×"
+        return ["-"]
     if found.bound == "at most":
-        return f"≤ {shown}"
+        return [f"< {_short(found.ratio)}×"]
     if found.low is None or found.high is None:
-        return shown
-    return f"{shown} [{found.low:.2f}, {found.high:.2f}]"
+        return [f"{_short(found.ratio)}×"]
+    return [f"{_short(found.ratio)}×", f"[{_short(found.low)}, {_short(found.high)}]"]
+
+
+def _short(ratio: float) -> str:
+    """Three digits: ``0.81``, ``12.9``, ``140``."""
+    if not math.isfinite(ratio):
+        return "∞"
+    return f"{ratio:.{2 if ratio < 9.995 else 1 if ratio < 99.95 else 0}f}"
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What the table's numbers are."""
+    middle = is_share(comparison.metric) and any(row.middle for row in comparison.rows)
     lines = [
-        f"Accuracy: {comparison.metric} of the last evaluation, mean ± sample deviation over "
-        f"seeds, 95 % t-interval; IQM over test sets.",
+        f"{comparison.metric} of the last evaluation: mean ± sample deviation over n seeds, and "
+        "the mean's 95 % t-interval." + (
+            " Below, the interquartile mean (IQM) over all test sets and its 95 % bootstrap "
+            "interval." if middle else ""
+        )
     ]
-    if comparison.baseline is not None:
+    bases = {row.baseline.label: row.target for row in comparison.rows if row.baseline is not None}
+    if bases:
+        each = "" if len(bases) == 1 else ", each row against the nearest of them"
+        items = " and item" if has_items(comparison.metric) else ""
         lines.append(
-            f"Versus {comparison.baseline.label}: paired by seed and item, 95 % interval, "
-            f"p corrected by Holm."
+            f"Versus {' and '.join(bases)}{each}: paired by seed{items}, 95 % interval, "
+            "p corrected by Holm."
         )
     if comparison.target is not None:
+        aims = {aim.rule: aim for aim in bases.values() if aim is not None} or {
+            comparison.target.rule: comparison.target
+        }
+        reached = ", ".join(_aim(aim.value, aim.metric, rule) for rule, aim in aims.items())
         lines.append(
-            f"Sooner: what the baseline spent to reach {100 * comparison.target.value:.1f} % "
-            f"({comparison.target.rule}) over what the row spent, every rollout and selection "
-            f"charged; ≤ where it never got there."
+            f"Sooner: what the baseline spent to reach {reached} over what the row spent, every "
+            "rollout and selection charged; 1 is as soon, < where it never got there. "
+            "95 % intervals over seeds." + "".join(
+                f" {row.arm.label} never got there."
+                for row in comparison.rows if row.baseline is None and row.reached
+                and row.reached["steps"].value is None
+            )
         )
     lines.append("Bold: best, and significantly above every other row. - is not known.")
     return lines
 
 
-def markdown(comparison: Comparison) -> str:
-    def line(columns: Sequence[str]) -> str:
-        return "| " + " | ".join(text.replace("|", r"\|") for text in columns) + " |"
-
-    lines = [line(HEADINGS), line(["---"] * len(HEADINGS))]
-    for row in comparison.rows:
-        shown = ["<br>".join(cell) for cell in cells(row)]
-        if row.best:
-            shown[0], shown[1] = f"**{shown[0]}**", f"**{shown[1]}**"
-        lines.append(line(shown))
-    return "\n".join([*lines, "", *notes(comparison)]) + "\n"
+def _aim(value: float, metric: str, rule: str) -> str:
+    return f"{100 * value:.1f} % ({rule})" if is_share(metric) else f"{value:.4g} ({rule})"
 
 
-def latex(comparison: Comparison) -> str:
-    r"""A booktabs table; the preamble needs ``\usepackage{booktabs}``."""
-    lines = [r"\begin{tabular}{lrrrrr}", r"\toprule"]
-    lines += [" & ".join(map(_escaped, HEADINGS)) + r" \\", r"\midrule"]
-    for row in comparison.rows:
-        shown = [_escaped(" ".join(cell)) for cell in cells(row)]
-        if row.best:
-            shown[:2] = [rf"\textbf{{{text}}}" for text in shown[:2]]
-        lines.append(" & ".join(shown) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    return "\n".join([*lines, *(f"% {note}" for note in notes(comparison))]) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
-
-
-def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """Raw numbers of every row, with the folders and commands of its runs."""
-    return [
-        {
-            "method": row.arm.method,
-            "details": list(row.arm.details),
-            "state": row.state or "finished",
-            "seeds": [run.seed for run in row.arm.runs],
-            "metric": comparison.metric,
-            "accuracy": None if row.final is None else asdict(row.final),
-            "iqm": None if row.middle is None else {
-                "value": row.middle[0], "low": _number(row.middle[1]),
-                "high": _number(row.middle[2]),
-            },
-            "versus": None if row.versus is None else {**asdict(row.versus), "p_holm": row.p},
-            "best": row.best,
-            "sooner": {axis: asdict(found) for axis, found in row.faster.items()},
-            "seconds": row.seconds,
-            "runs": [str(run.folder) for run in row.arm.runs],
-            "commands": [run.command for run in row.arm.runs],
-        }
-        for row in comparison.rows
-    ]  # fmt: skip
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else value
-
-
-def as_json(comparison: Comparison) -> str:
-    whole = {
-        "baseline": comparison.baseline.label if comparison.baseline else None,
-        "target": asdict(comparison.target) if comparison.target else None,
-        "rows": records(comparison),
-    }
-    return json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def as_csv(comparison: Comparison) -> str:
-    """One line a row; nested numbers as ``accuracy.mean``, lists joined with spaces."""
-    flat = [dict(_flat(record)) for record in records(comparison)]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            found.append((f"{prefix}{name}", " ".join(map(str, value))))
-        else:
-            found.append((f"{prefix}{name}", value))
-    return found
-
-
-TEXTS: Mapping[Format, Callable[[Comparison], str]] = {
-    "markdown": markdown, "latex": latex, "csv": as_csv, "json": as_json,
-}
+def missing_lines(missing: Sequence[Run]) -> list[str]:
+    """What a sweep has planned and nobody has begun."""
+    if not missing:
+        return []
+    few = ", ".join(run.run_id for run in missing[:3]) + (", …" if len(missing) > 3 else "")
+    return [f"Planned and not begun, in no number: {len(missing)} ({few})."]

@@ -1,25 +1,22 @@
-"""``cropi results``: one table that compares runs, costs beside accuracies."""
+"""``cropi results``: runs gathered into one comparison, as a table or for other programs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from cropi.reports.arms import (
-    LEVEL,
-    TARGETED,
-    UNTARGETED,
-    Arm,
-    group,
-    levels,
-    spread,
-    steps_to,
-)
-from cropi.reports.runs import Run, charged_seconds, find_runs
+from cropi.reports.arms import TARGETED, group
+from cropi.reports.comparison import compare
+from cropi.reports.details import compact, table
+from cropi.reports.filters import chosen
+from cropi.reports.formats import cells, headings, missing_lines, notes
+from cropi.reports.planned import not_begun
+from cropi.reports.runs import Run, find_runs
+from cropi.reports.texts import TEXTS, Format, markdown
 from cropi.runtime.errors import CropiError
 from cropi.runtime.files import write_atomically
 
@@ -27,13 +24,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cropi.reports.comparison import Comparison
-    from cropi.reports.formats import Format
 
-PLAIN_WIDTH = 120  # columns when the output is no terminal, so that no row is broken
-SECONDS = {
-    "rollouts": "offline_rollout", "selection": "selection", "training": "training",
-}
-TOKENS = ("generated", "forward", "backward")
+__all__ = ["compact", "comparison_table", "main"]
+
+PLAIN_WIDTH = 120  # columns at most when the output is no terminal
+STATE_WIDTH = 16  # of why a row has no numbers
 
 
 def main(
@@ -53,29 +48,38 @@ def main(
 
     Raises CropiError when there is no run, or for options that make no sense of them.
     """
-    from cropi.reports.comparison import compare
-    from cropi.reports.filters import chosen
-
     runs = chosen(find_runs(paths), where)
     if not runs:
         raise CropiError(f"no run is left by --where {' '.join(where)}")
     arms = group(runs, group_by)
-    if form == "table" and out is None:
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+    if details and form == "table":
+        _show(table(arms))
+    else:
         compared = compare(arms, metric=metric, baseline=baseline, target=target)
-        console.print(table(arms) if details else comparison_table(compared))
-        if plot is not None:
-            from cropi.reports.curves import draw
+        missing = not_begun(paths, where)
+        if out is not None or form != "table":
+            _write(TEXTS.get(form, markdown)(compared, missing), out)
+        else:
+            _show(comparison_table(compared, missing))
+    if plot is not None:
+        from cropi.reports.curves import draw
 
-            draw(arms, plot)
-            console.print(f"curves: {plot}", soft_wrap=True)
-        return
-    from cropi.reports.formats import TEXTS, markdown
+        draw(arms, plot)
+        print(f"curves: {plot}", file=sys.stdout if form == "table" else sys.stderr)
 
-    make = TEXTS.get(form, markdown)
-    text = make(compare(arms, metric=metric, baseline=baseline, target=target))
+
+def _show(shown: Table) -> None:
+    """Where the output is no terminal a table is as wide as it needs to be, up to a limit."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not sys.stdout.isatty():
+        natural = console.measure(shown, options=console.options.update(width=1000)).maximum
+        console = Console(width=min(natural, PLAIN_WIDTH), highlight=False)
+    console.print(shown)
+
+
+def _write(text: str, out: Path | None) -> None:
     if out is None:
         print(text, end="")
     else:
@@ -83,139 +87,40 @@ def main(
         print(out)
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """Fits in 80 columns: a cell has several short lines."""
+def comparison_table(comparison: Comparison, missing: Sequence[Run] = ()) -> Table:
+    """Fits in 80 columns unless names are long: a cell has several short lines."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    from cropi.reports.formats import HEADINGS, cells, notes
-
+    said = [*notes(comparison), *missing_lines(missing)]
     result = Table(
-        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, leading=1,
-        caption_justify="left", caption="\n".join(map(escape, notes(comparison))),
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, leading=1, show_edge=False,
+        caption_justify="left", caption="\n" + "\n".join(map(escape, said)),
     )  # fmt: skip
-    for number, heading in enumerate(HEADINGS):
-        result.add_column(heading, overflow="fold", no_wrap=number > 0)
+    widest = min(16, max((len(row.arm.method) for row in comparison.rows), default=0)) or None
+    for number, heading in enumerate(headings(comparison)):
+        result.add_column(heading, overflow="fold", no_wrap=number > 0, min_width=widest)
+        widest = None
+    short = _short_keys(comparison)
     for row in comparison.rows:
-        # A factor above its interval, to stay narrow.
-        name, *numbers = cells(row)
-        tight = ["\n".join(cell).replace("× [", "×\n[").replace(", ", ",") for cell in numbers]
-        shown = [escape(text) for text in ("\n".join(name), *tight)]
+        (_, *described), *numbers = cells(row)
+        name = [row.arm.method, *(short.get(text, text) for text in described)]
+        if row.final is None:
+            numbers[0] = textwrap.wrap(numbers[0][0], STATE_WIDTH)
+        tight = [[text.replace(", ", ",") for text in cell] for cell in numbers]
+        shown = [escape("\n".join(cell)) for cell in (name, *tight)]
         style = "bold" if row.best else None if row.arm.finished else "dim"
         result.add_row(*shown, style=style)
     return result
 
 
-def table(arms: Sequence[Arm]) -> Table:
-    """Methods as rows. Accuracies in percent; several seeds as mean ± sample deviation."""
-    from rich import box
-    from rich.table import Table
-
-    reach = levels(arms)
-    result = Table(
-        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, leading=1,
-        caption_justify="left",
-        caption="Accuracies in %; ± is the sample standard deviation over seeds.\n"
-        f"Level: {LEVEL:.0%} of the best final targeted accuracy of a finished row.\n"
-        "Total seconds and tokens leave out evaluation and loading. "
-        "Unfinished runs are in no mean.",
-    )
-    result.add_column("run", overflow="fold")
-    for heading in ("steps", "targeted", "untargeted", "to level", "seconds", "tokens"):
-        result.add_column(heading, no_wrap=True)
-    for arm in arms:
-        result.add_row(
-            _name(arm),
-            str(min(run.steps for run in arm.runs)),
-            _accuracy(arm, TARGETED),
-            _accuracy(arm, UNTARGETED),
-            _steps_to_level(arm, reach.get(arm.setting)),
-            _seconds(arm),
-            _tokens(arm),
-            style=None if arm.finished else "dim",
-        )
-    return result
-
-
-def _name(arm: Arm) -> str:
-    from rich.markup import escape
-
-    seeds = ", ".join(str(run.seed) for run in arm.runs)
-    many = len(arm.runs) > 1
-    lines = [
-        escape(arm.method),
-        *map(escape, arm.details),
-        f"n={len(arm.runs)}, seeds {seeds}" if many else f"seed {seeds}",
-        *([] if arm.finished else ["unfinished"]),
-    ]
-    return "\n".join(lines)
-
-
-def _accuracy(arm: Arm, metric: str) -> str:
-    curves = [run.curve(metric).values for run in arm.runs]
-    if any(not values.size for values in curves):
-        return "-"
-    return _lines({
-        "start": _percent([float(values[0]) for values in curves]),
-        "end": _percent([float(values[-1]) for values in curves]),
-        "best": _percent([float(values.max()) for values in curves]),
-    })
-
-
-def _steps_to_level(arm: Arm, level: float | None) -> str:
-    curve = arm.mean_curve(TARGETED)
-    if level is None or not curve.steps.size:
-        return "-"
-    reached = steps_to(curve, level)
-    missed = "not reached" if arm.finished else "not yet"
-    shown = missed if reached is None else f"step {reached:.0f}"
-    return f"{shown}\nto {100 * level:.1f}"
-
-
-def _seconds(arm: Arm) -> str:
-    def of(purpose: str) -> str:
-        return _mean(arm, lambda run: run.cost.amounts.get(purpose, {}).get("seconds", 0.0))
-
-    return _lines({
-        **{name: of(purpose) for name, purpose in SECONDS.items()},
-        "total": _mean(arm, lambda run: charged_seconds(run.cost)),
-        "evaluation": of("evaluation"),
-    })
-
-
-def _tokens(arm: Arm) -> str:
-    def of(kind: str) -> str:
-        return _mean(
-            arm, lambda run: run.cost.total(f"{kind}_tokens", without=("evaluation", "load"))
-        )
-
-    amounts = {kind: of(kind) for kind in TOKENS}
-    return _lines({kind: amount for kind, amount in amounts.items() if amount != "0"}) or "-"
-
-
-def _mean(arm: Arm, amount: Callable[[Run], float]) -> str:
-    return compact(float(np.mean([amount(run) for run in arm.runs])))
-
-
-def _percent(values: Sequence[float]) -> str:
-    deviation = spread(values)
-    mean = f"{100 * float(np.mean(values)):.1f}"
-    return mean if deviation is None else f"{mean} ± {100 * deviation:.1f}"
-
-
-def _lines(cells: dict[str, str]) -> str:
-    """Names to the left, numbers to the right, one pair a line."""
-    names = max(map(len, cells), default=0)
-    numbers = max(map(len, cells.values()), default=0)
-    return "\n".join(f"{name:<{names}} {number:>{numbers}}" for name, number in cells.items())
-
-
-def compact(amount: float) -> str:
-    """Three digits: ``7.25``, ``831``, ``12.4k``, ``3.10M``."""
-    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if amount >= size:
-            scaled = amount / (1e3 if suffix == "k" else size)
-            return f"{scaled:.{max(0, 3 - len(str(int(scaled))))}f}{suffix}"
-    digits = max(0, 3 - len(str(int(amount)))) if amount else 0
-    return f"{amount:.{digits}f}"
+def _short_keys(comparison: Comparison) -> dict[str, str]:
+    """``alpha=0.1`` for ``selector.alpha=0.1`` where no other key ends so."""
+    details = dict.fromkeys(text for row in comparison.rows for text in row.arm.details)
+    keys = {text: text.partition("=")[0] for text in details}
+    ends = Counter(key.rpartition(".")[2] for key in set(keys.values()))
+    return {
+        text: text[len(key) - len(end) :] for text, key in keys.items()
+        if ends[end := key.rpartition(".")[2]] == 1
+    }

@@ -95,16 +95,21 @@ class MetricsFile:
         self.close()
 
 
-def read_metrics(path: Path) -> list[Record]:
+def read_metrics(path: Path, *, without: Kind | None = None) -> list[Record]:
     """All whole lines, in order; none when the file is not there yet.
 
+    Records of the kind ``without`` are passed over unread: most of a long run are of training.
     Safe beside a running writer: a last line without its newline is not there yet either.
     Raises DataError naming the line that is not a record.
     """
     if not path.is_file():
         return []
     *lines, _unfinished = path.read_bytes().split(b"\n")
-    return [_record(path, number, line) for number, line in enumerate(lines, start=1)]
+    passed = b'"kind": "%s", "metrics"' % without.encode() if without else None
+    return [
+        _record(path, number, line) for number, line in enumerate(lines, start=1)
+        if passed is None or passed not in line
+    ]
 
 
 def _record(path: Path, number: int, line: bytes) -> Record:

@@ -65,7 +65,11 @@ GOLDEN = {
     ),
     "a bare word": (
         ["lst"],
-        "lst: is not of the form key=value, and no command; see `cropi --help`",
+        'lst: there is no such command (did you mean "list"?); keys are set with KEY=VALUE',
+    ),
+    "a bare word that is nearly no command": (
+        ["seed"],
+        "seed: is not of the form key=value, and no command; see `cropi --help`",
     ),
     "key with a dash": (
         ["--selector.alpha=0.2"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -14,50 +13,10 @@ from pathlib import Path
 
 import pytest
 import wandb
-from wandb.proto import wandb_internal_pb2
+from wandb_files import read_run, records
 
 from cropi.contracts import RunIdentity
 from cropi.tracking.wandb import Wandb, has_key
-
-BLOCK = 32768
-
-
-def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
-    """The records of a ``.wandb`` file: 7 header bytes, then a LevelDB log of 32 KiB blocks."""
-    data = path.read_bytes()
-    position, pieces = 7, b""
-    while position + 7 <= len(data):
-        left = BLOCK - position % BLOCK
-        if left < 7:
-            position += left
-            continue
-        length = int.from_bytes(data[position + 4 : position + 6], "little")
-        kind = data[position + 6]
-        pieces += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # a whole record, or the last piece of one
-            yield wandb_internal_pb2.Record.FromString(pieces)
-            pieces = b""
-
-
-def read_run(folder: Path) -> tuple[list[str], dict[str, object], list[dict[str, object]]]:
-    """Run ids, config and history rows of all W&B files of a run folder."""
-    wandb.teardown()  # its service may still be writing when ``finish`` returns
-    ids: list[str] = []
-    config: dict[str, object] = {}
-    history: list[dict[str, object]] = []
-    for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
-        for record in records(file):
-            which = record.WhichOneof("record_type")
-            if which == "run":
-                ids.append(record.run.run_id)
-                config |= {u.key: json.loads(u.value_json) for u in record.run.config.update}
-            elif which == "history":
-                history.append({
-                    (i.key or ".".join(i.nested_key)): json.loads(i.value_json)
-                    for i in record.history.item
-                })
-    return ids, config, history
 
 
 @pytest.fixture(autouse=True)
@@ -88,11 +47,12 @@ def test_two_jobs_in_one_process_are_two_runs_with_their_own_configs(
     with caplog.at_level(logging.INFO):
         logging.getLogger("cropi").info("still here")
     assert "still here" in caplog.text
+    wandb.teardown()  # its service may still be writing when ``finish`` returns
     for seed in (1, 2):
-        ids, config, history = read_run(tmp_path / f"r{seed}")
-        assert set(ids) == {f"job-{seed}"}
-        assert config["selector.alpha"] == seed
-        assert [(row["step"], row["loss"]) for row in history] == [(1, seed), (2, seed / 2)]
+        found = read_run(tmp_path / f"r{seed}")
+        assert found.ids == {f"job-{seed}"}
+        assert found.config["selector.alpha"] == seed
+        assert found.rows == [{"step": 1, "loss": seed}, {"step": 2, "loss": seed / 2}]
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err == ""
@@ -104,9 +64,10 @@ def test_a_resumed_run_keeps_its_id_and_its_own_step(tmp_path: Path) -> None:
         tracker.start(identity(tmp_path / "r", "one", seed=0))
         tracker.log(step, {"loss": 1.0})
         tracker.finish({})
-    ids, _, history = read_run(tmp_path / "r")
-    assert set(ids) == {"one"}
-    assert [row["step"] for row in history] == [1, 2]
+    wandb.teardown()
+    found = read_run(tmp_path / "r")
+    assert found.ids == {"one"}
+    assert [row["step"] for row in found.rows] == [1, 2]
 
 
 def test_a_record_of_an_earlier_step_is_kept(tmp_path: Path) -> None:  # pitfall 32
@@ -115,9 +76,10 @@ def test_a_record_of_an_earlier_step_is_kept(tmp_path: Path) -> None:  # pitfall
     tracker.log(5, {"loss": 1.0})
     tracker.log(4, {"eval/all": 0.5})
     tracker.finish({})
-    _, _, history = read_run(tmp_path / "r")
-    assert [row["step"] for row in history] == [5, 4]
-    assert history[1]["eval/all"] == 0.5
+    wandb.teardown()
+    assert read_run(tmp_path / "r").rows == [
+        {"step": 5, "loss": 1.0}, {"step": 4, "eval/all": 0.5}
+    ]
 
 
 def test_metrics_use_our_step_as_their_axis(tmp_path: Path) -> None:

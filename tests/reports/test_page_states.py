@@ -1,0 +1,103 @@
+"""Reports of little: one run, none finished, failures, several benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from report_pages import Page, select
+from run_folders import write_run
+
+from cropi.reports.page.page import main
+from cropi.runtime.errors import DataError
+
+
+def page_of(folder: Path) -> Page:
+    out = folder / "report.html"
+    main([folder], out)
+    return Page(out.read_text(encoding="utf-8"))
+
+
+def test_one_finished_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "only", [0.2, 0.5])
+    page = page_of(tmp_path)
+    assert "cropi ends at 50.0 % targeted accuracy (1 seed, one seed has no interval)." in page.said
+    assert "Not shown: accuracy by test set, as there is one test set at most" in page.said
+    for why in (
+        "the map of α by projection, as neither varies", "as no finished run has prompts of more",
+        "overlaps, as there is no second method", "as no finished method scores prompts apart",
+        "a comparison of configurations, as all runs have the same but for the seed",
+    ):  # fmt: skip
+        assert why in page.said
+    figures = [a["id"] for t, a in page.tags if t == "figure"]
+    assert figures == ["figure-accuracy-0", "figure-budget"]
+
+
+def test_no_finished_run(tmp_path: Path) -> None:
+    write_run(tmp_path / "going", [0.2, 0.5], finished=False)
+    page = page_of(tmp_path)
+    assert "No run is finished yet. Of 1 runs, 1 unfinished" in page.said
+    assert "budgets, as no run is finished" in page.said
+    assert "cropi, seed 0 (unfinished)" in page.said  # its curve is shown, and marked
+    assert not [a for t, a in page.tags if a.get("class") == "tiles"]
+
+
+def test_a_run_that_never_began(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", [0.2, 0.5], method="full")
+    (tmp_path / "b").mkdir()
+    config = json.loads((tmp_path / "a" / "manifest.json").read_text())["config"]
+    (tmp_path / "b" / "failure.json").write_text(json.dumps(
+        {"error": "ConfigError: no such model", "config": {**config, "seed": 4}, "choices": {}}
+    ))  # fmt: skip
+    page = page_of(tmp_path)
+    assert "Of 2 runs, 1 failed: these are marked, and in no number." in page.said
+    assert "failed: ConfigError: no such model" in page.said
+
+
+def test_benchmarks_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    for benchmark, end in (("easy", 0.9), ("hard", 0.3)):
+        for method in ("full", "cropi"):
+            run = write_run(
+                tmp_path / f"{benchmark} {method}", [0.1, end], method=method,
+                choices={"benchmark": benchmark},
+            )  # fmt: skip
+            manifest = json.loads((run / "manifest.json").read_text())
+            manifest["config"]["benchmark"] = {"_target_": f"x.{benchmark}"}
+            (run / "manifest.json").write_text(json.dumps(manifest))
+            select(run, ["ab"] if method == "full" else ["bc"])
+    page = page_of(tmp_path)
+    assert "On easy: " in page.said
+    assert "On hard: " in page.said
+    figures = [a["id"] for t, a in page.tags if t == "figure"]
+    assert [f for f in figures if "accuracy" in f] == ["figure-accuracy-0", "figure-accuracy-1"]
+    pairs = {tuple(row[:4]) for row in page.table("between", "one", "other", "Jaccard index")}
+    assert pairs == {
+        ("Methods, easy", "cropi", "full", "0.33"), ("Methods, hard", "cropi", "full", "0.33")
+    }
+
+
+def test_configurations_show_only_what_differs(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", [0.2], trainer={"rate": 0.1, "same": 1, "api_key": "one"})
+    write_run(tmp_path / "b", [0.2], trainer={"rate": 0.2, "same": 1, "api_key": "two"}, seed=1)
+    write_run(tmp_path / "c", [0.2], trainer={"same": 1}, seed=2)
+    rows = page_of(tmp_path).table("row", "trainer.rate")
+    assert [row[:2] for row in rows] == [
+        ["cropi, seed 0", "0.1"], ["cropi, seed 1", "0.2"], ["cropi, seed 2", "·"]
+    ]
+
+
+def test_many_differing_keys_are_lines(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", [0.2], trainer={f"k{n}": n for n in range(9)})
+    write_run(tmp_path / "b", [0.2], trainer={f"k{n}": -n for n in range(1, 9)})
+    rows = page_of(tmp_path).table("key", "cropi, seed 0", "cropi, seed 0")
+    assert ["trainer.k0", "0", "·"] in rows
+    assert ["trainer.k3", "3", "-3"] in rows
+    assert len(rows) == 9
+
+
+def test_a_selection_that_cannot_be_read_says_where(tmp_path: Path) -> None:
+    run = select(write_run(tmp_path / "a", [0.2]), ["ab"])
+    (run / "phases" / "000" / "scores.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="a: a selection cannot be read"):
+        page_of(tmp_path)
