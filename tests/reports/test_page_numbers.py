@@ -16,7 +16,8 @@ from run_folders import write_run
 from cropi.reports.acceleration import reach
 from cropi.reports.arms import group
 from cropi.reports.comparison import compare
-from cropi.reports.page import accuracy, composition, overlap, scores, share_map
+from cropi.reports.page import composition, overlap, scores, share_map
+from cropi.reports.page.course import course
 from cropi.reports.page.findings import Findings
 from cropi.reports.page.page import main
 from cropi.reports.runs import find_runs
@@ -46,12 +47,12 @@ def page_of(folder: Path) -> Page:
 
 def test_curves_are_means_over_what_was_spent(two_methods: Path) -> None:
     (row,) = [r for r in findings(two_methods).compared.rows if r.arm.method == "cropi"]
-    here = accuracy.course(row.arm, "seconds")
+    here = course(row.arm, "seconds")
     # Rollouts 100 s, then 2 s a step; the selection's 30 s come before the first step.
     assert here.at.tolist() == pytest.approx([100, 150, 170])
     assert here.mean.tolist() == pytest.approx([0.2, 0.7, 0.85])
     assert here.ends[:, -1].tolist() == pytest.approx([0.85, 0.8, 0.9])  # mean, lowest, highest
-    tokens = accuracy.course(row.arm, "compute_tokens")
+    tokens = course(row.arm, "compute_tokens")
     # 50,000 generated offline; a step generates 1,000 and passes 500 backward, which count twice.
     assert tokens.at.tolist() == pytest.approx([50_000, 70_000, 90_000])
 
@@ -71,7 +72,7 @@ def test_a_selection_is_a_flat_stretch_and_the_ring_lies_on_the_line(tmp_path: P
                        for s, k, m in lines)  # fmt: skip
         (run / "metrics.jsonl").write_text(text)
     (row,) = findings(tmp_path).compared.rows
-    here = accuracy.course(row.arm, "seconds")
+    here = course(row.arm, "seconds")
     assert here.path.tolist() == pytest.approx([0, 50, 90], abs=1e-4)
     assert here.ends[0].tolist() == pytest.approx([0.2, 0.2, 0.8], abs=1e-4)
     assert row.target is not None
@@ -145,7 +146,8 @@ def test_overlaps(two_methods: Path) -> None:
 def test_methods_overlap_only_where_they_share_a_seed(tmp_path: Path) -> None:
     for name, seeds, phase in (("a", (0, 1), "ab"), ("b", (1,), "bc"), ("c", (2,), "abc")):
         for seed in seeds:
-            select(write_run(tmp_path / f"{name}{seed}", [0.2], method=name, seed=seed), [phase])
+            run = write_run(tmp_path / f"{name}{seed}", [0.2], method=name, seed=seed)
+            select(run, ["abc", phase])  # the last one counts
     found = findings(tmp_path)
     methods = overlap.of_methods(found, found.places[0], found.selections.arms)
     assert methods is not None

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from report_pages import Page, select
+from report_pages import HOSTILE, Page, select
 from run_folders import write_run
 
+from cropi.reports.page import selections
 from cropi.reports.page.page import main
 from cropi.runtime.errors import DataError
 
@@ -22,7 +23,7 @@ def page_of(folder: Path) -> Page:
 def test_one_finished_run(tmp_path: Path) -> None:
     write_run(tmp_path / "only", [0.2, 0.5])
     page = page_of(tmp_path)
-    assert "cropi ends at 50.0 % targeted accuracy (1 seed, one seed has no interval)." in page.said
+    assert "cropi ends at 50.0 % targeted accuracy (1 seed, so no interval)." in page.said
     assert "Not shown: accuracy by test set, as there is one test set at most" in page.said
     for why in (
         "the map of α by projection, as neither varies", "as no finished run has prompts of more",
@@ -77,6 +78,31 @@ def test_benchmarks_are_not_compared_with_each_other(tmp_path: Path) -> None:
     }
 
 
+def test_models_are_not_compared_with_each_other(tmp_path: Path) -> None:
+    for name, end in (("small", 0.3), ("large", 0.9)):
+        for method in ("full", "cropi"):
+            write_run(tmp_path / f"{name} {method}", [0.1, end], method=method,
+                      model={"size": name}, choices={"benchmark": "b", "model": name})  # fmt: skip
+    page = page_of(tmp_path)
+    assert "On b with small: " in page.said
+    assert "On b with large: " in page.said
+
+
+def test_what_a_sweep_has_planned_and_nobody_began(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", [0.2, 0.5])
+    config = json.loads((run / "manifest.json").read_text())["config"]
+    plan = tmp_path / "sweeps" / "s"
+    plan.mkdir(parents=True)
+    jobs = [{"run": str(tmp_path / name), "file": "job.json"} for name in ("a", "later")]
+    (plan / "plan.json").write_text(json.dumps({"jobs": jobs}))
+    job = {"config": {**config, "seed": 1}, "choices": {"selector": "cropi"}}
+    (plan / "job.json").write_text(json.dumps(job))
+    page = page_of(tmp_path)
+    assert "Of 2 runs, 1 not begun: these are marked, and in no number." in page.said
+    states = [row[:2] for row in page.table("run", "state")]
+    assert states == [["a", "finished"], ["later", "not begun"]]
+
+
 def test_configurations_show_only_what_differs(tmp_path: Path) -> None:
     write_run(tmp_path / "a", [0.2], trainer={"rate": 0.1, "same": 1, "api_key": "one"})
     write_run(tmp_path / "b", [0.2], trainer={"rate": 0.2, "same": 1, "api_key": "two"}, seed=1)
@@ -94,6 +120,27 @@ def test_many_differing_keys_are_lines(tmp_path: Path) -> None:
     assert ["trainer.k0", "0", "·"] in rows
     assert ["trainer.k3", "3", "-3"] in rows
     assert len(rows) == 9
+
+
+def test_what_is_too_much_to_draw_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selections, "MOST_ARMS", 1)
+    monkeypatch.setattr(selections, "MOST_PHASES", 2)
+    for method in ("a", "b"):
+        select(write_run(tmp_path / method, [0.2], method=method), ["ab", "ac", "bc"])
+    page = page_of(tmp_path)
+    assert page.said.count("Only the first 1 rows. Only the first 2 phases.") == 3
+    rows = page.table("between", "one", "other")
+    assert [row[:3] for row in rows] == [["Phases of a", "1", "2"]]
+
+
+def test_families_are_those_of_the_own_run(tmp_path: Path) -> None:
+    select(write_run(tmp_path / "a", [0.2], method="a"), ["ab"])
+    older = write_run(tmp_path / "b", [0.2], method="b", evaluation={"every": 3})
+    (select(older, ["ab"]) / "prompts.parquet").unlink()  # earlier runs have none
+    rows = page_of(tmp_path).table("row", "phase", f"{HOSTILE.split('/')[0]} %")
+    assert {row[0].split(",")[0] for row in rows} == {"a"}
 
 
 def test_a_selection_that_cannot_be_read_says_where(tmp_path: Path) -> None:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from cropi.reports.acceleration import WEIGHTS, Axis, spent
-from cropi.reports.arms import Arm
+from cropi.reports.acceleration import Axis
 from cropi.reports.comparison import Row
 from cropi.reports.details import compact
 from cropi.reports.formats import factor
-from cropi.reports.page.drawing import Drawing, Key, Panel, line_look, short
+from cropi.reports.page.course import course
+from cropi.reports.page.drawing import Drawing, Key, Panel
 from cropi.reports.page.findings import Findings, Place
+from cropi.reports.page.looks import line_look, short
 from cropi.reports.page.section import Line, Numbers, Section, percent
 from cropi.reports.page.svg import INK
-from cropi.reports.runs import Run
-from cropi.types import FloatArray
 
 AXES: Mapping[Axis, str] = {
     "steps": "optimizer steps", "seconds": "seconds spent", "compute_tokens": "tokens spent",
 }  # fmt: skip
 MOST_LINES = 7  # in colour; the rest is grey
-_AROUND = 1e-6  # of a step: before and after what is spent at it
 GREY = {"color": INK, "alpha": 0.25, "linewidth": 0.8}
 TEXT = (
     "Higher and further left is better. A line is the mean over seeds, its band reaches from the "
@@ -32,42 +27,6 @@ TEXT = (
     "rollout and every selection, each as a flat stretch. The dotted "
     "line is the level to reach; a ring marks where a method gets there."
 )
-
-
-@dataclass(frozen=True)
-class Course:
-    """An arm's curve. Between two evaluations a selection is spent all at once."""
-
-    at: FloatArray  # [E], spent at the evaluations that all seeds have
-    mean: FloatArray  # [E], over seeds
-    path: FloatArray  # [P], spent at every step that has a record, just before and just after it
-    ends: FloatArray  # [3, P], mean over seeds, lowest and highest seed, joined by lines
-
-
-def course(arm: Arm, axis: Axis) -> Course:
-    """Empty where the seeds share no evaluation."""
-    runs = [run for seed in arm.seeds.values() for run in seed]
-    found = [spent(run, axis) for run in runs]
-    shared = sorted(set.intersection(*(set(steps) for steps, _, _ in found))) if found else []
-    if not shared:
-        return Course(np.empty(0), np.empty(0), np.empty(0), np.empty((3, 0)))
-    kept = [np.isin(steps, shared) for steps, _, _ in found]
-    at = np.mean([amounts[k] for (_, amounts, _), k in zip(found, kept, strict=True)], axis=0)
-    values = np.array([of[k] for (_, _, of), k in zip(found, kept, strict=True)])
-    recorded = np.unique(np.concatenate([shared, *(run.charged[0] for run in runs)]))
-    inside = recorded[(recorded >= shared[0]) & (recorded <= shared[-1])]
-    steps = np.sort(np.concatenate([inside - _AROUND, inside + _AROUND]))[:-1]
-    path = np.mean([_spent_by(run, axis, steps) for run in runs], axis=0)
-    curves = (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
-    return Course(at, curves[0], path, np.array([np.interp(steps, shared, c) for c in curves]))
-
-
-def _spent_by(run: Run, axis: Axis, steps: FloatArray) -> FloatArray:
-    if axis == "steps":
-        return steps
-    recorded, kinds = run.charged
-    amounts = sum(weight * kinds[kind] for kind, weight in WEIGHTS[axis].items())
-    return np.interp(steps, recorded, amounts)
 
 
 def section(found: Findings) -> Section:

@@ -10,8 +10,9 @@ import numpy as np
 from cropi.reports.acceleration import WEIGHTS
 from cropi.reports.arms import Arm
 from cropi.reports.details import compact
-from cropi.reports.page.drawing import Drawing, Key, Panel, patch_look, short, tick_label
+from cropi.reports.page.drawing import Drawing, Key, Panel
 from cropi.reports.page.findings import Findings
+from cropi.reports.page.looks import patch_look, short, tick_label
 from cropi.reports.page.section import Line, Numbers, Section
 from cropi.reports.runs import CHARGED
 

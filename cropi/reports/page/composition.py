@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from cropi.reports.arms import Arm
-from cropi.reports.page.drawing import PATCHES, Drawing, Key, Panel, patch_look
+from cropi.reports.page.drawing import Drawing, Key, Panel
 from cropi.reports.page.findings import Findings, Place
+from cropi.reports.page.looks import PATCHES, patch_look
 from cropi.reports.page.section import Line, Numbers, Section, percent
 
 MOST_FAMILIES = 2 * PATCHES
@@ -23,8 +24,9 @@ TEXT = (
 
 
 def section(found: Findings) -> Section:
+    known = [arm for arm in found.selections.arms if found.selections.pools.get(arm.setting)]
     shown = [(place, arms) for place in found.places
-             if (arms := place.arms(found.selections.arms)) and len(_families(found, arms)) > 1]
+             if (arms := place.arms(known)) and len(_families(found, arms)) > 1]
     if not shown:
         why = "what was selected by family, as no finished run has prompts of more than one family"
         return Section("selection", "Selection", absent=why)
@@ -36,7 +38,7 @@ def section(found: Findings) -> Section:
         for name, of in shares(found, arm, _families(found, arms)).items()
     ]
     numbers = Numbers(("row", "phase", *(f"{family} %" for family in families)), lines)
-    return Section("selection", "Selection", TEXT, drawings, numbers)
+    return Section("selection", "Selection", TEXT + found.selections.limits, drawings, numbers)
 
 
 def shares(

@@ -62,8 +62,10 @@ class Findings:
         names = [_name(rows[0].arm.runs[0]) for rows in found.values()]
         if len(names) == 1:
             names = [""]
-        elif len(set(names)) < len(names):
-            names = [f"{name}, {number}" for number, name in enumerate(names, start=1)]
+        names = [
+            name if names.count(name) == 1 else f"{name}, {number}"
+            for number, name in enumerate(names, start=1)
+        ]
         return tuple(
             Place(name, tuple(rows)) for name, rows in zip(names, found.values(), strict=True)
         )

@@ -43,7 +43,7 @@ def tiles(found: Findings) -> list[Tile]:
     name = found.places[0].label(top.arm)
     seeds = f"{top.final.n} seed{'s' if top.final.n > 1 else ''}"
     shown = [Tile(f"{percent(top.final.mean)} %", f"{name}: targeted accuracy",
-                  f"{_interval(top)}, {seeds}", top.arm.runs)]  # fmt: skip
+                  f"{seeds}, {_interval(top)}", top.arm.runs)]  # fmt: skip
     if top.versus is not None and top.baseline is not None:
         span = "" if top.versus.low is None else (
             f"95 % {percent(top.versus.low, '+')} to {percent(top.versus.high, '+')}"
@@ -77,7 +77,7 @@ def _top(place: Place) -> Row | None:
 
 def _interval(row: Row) -> str:
     if row.final is None or row.final.low is None:
-        return "one seed has no interval"
+        return "so no interval"
     return f"95 % interval {percent(row.final.low)} to {percent(row.final.high)}"
 
 

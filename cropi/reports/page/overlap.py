@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from cropi.reports.arms import Arm
-from cropi.reports.page.drawing import Drawing, Panel, tick_label
+from cropi.reports.page.drawing import Drawing, Panel
 from cropi.reports.page.findings import Findings, Place
 from cropi.reports.page.grid import draw_cells
+from cropi.reports.page.looks import tick_label
 from cropi.reports.page.section import Line, Numbers, Section
 from cropi.reports.runs import Run
 from cropi.types import FloatArray
@@ -56,7 +57,7 @@ def section(found: Findings) -> Section:
         for o in overlaps for i in range(len(o.labels)) for j in range(i)
     ]
     numbers = Numbers(("between", "one", "other", "Jaccard index"), lines)
-    return Section("overlap", "Overlap", TEXT, drawings, numbers)
+    return Section("overlap", "Overlap", TEXT + found.selections.limits, drawings, numbers)
 
 
 def of_methods(found: Findings, place: Place, arms: Sequence[Arm]) -> Overlap | None:

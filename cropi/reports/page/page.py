@@ -80,7 +80,7 @@ def render(
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("cropi.reports.page", ""), autoescape=False,
+        loader=PackageLoader("cropi.reports.page", ""), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     anchors = {run.folder: f"run-{number}" for number, run in enumerate(found.runs)}

@@ -39,13 +39,14 @@ def section(found: Findings) -> Section:
     if not shown:
         why = "score distributions, as no finished method scores prompts apart"
         return Section("scores", "Scores", absent=why)
+    text = TEXT + found.selections.limits
     keys = [Key("the pool", patch=BOX), Key("selected", patch=CHOSEN)]
     drawing = Drawing("scores", "Scores by phase", [_panel(s[0], s[2]) for s in shown], keys)
     lines = [
         Line([label, str(phase), *_numbers(spread)], arm.runs)
         for label, arm, each in shown for phase, spread in enumerate(each, start=1)
     ]
-    return Section("scores", "Scores", TEXT, [drawing], Numbers(HEADINGS, lines))
+    return Section("scores", "Scores", text, [drawing], Numbers(HEADINGS, lines))
 
 
 def spreads_of(found: Findings, arm: Arm) -> list[Spread]:

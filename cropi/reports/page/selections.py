@@ -31,10 +31,14 @@ class Choice:
 
 
 class Selections:
-    """Choices of some arms' runs. Prompts are numbered alike in all of them."""
+    """Choices of some arms' runs, prompts numbered alike. ``limits`` says what was left out."""
 
     def __init__(self, arms: Sequence[Arm]) -> None:
-        self.arms = [arm for arm in arms if _phases(arm.runs[0])][:MOST_ARMS]
+        having = [arm for arm in arms if _phases(arm.runs[0])]
+        self.arms = having[:MOST_ARMS]
+        self.limits = "" if len(having) <= MOST_ARMS else f" Only the first {MOST_ARMS} rows."
+        if any(len(_phases(run)) > MOST_PHASES for arm in self.arms for run in arm.runs):
+            self.limits += f" Only the first {MOST_PHASES} phases."
         self._numbers: dict[str, int] = {}
         self._families: dict[int, str] = {}
         self.pools: dict[str, Counter[str]] = {}  # of every setting, by family, over runs
@@ -71,7 +75,7 @@ class Selections:
             self.pools.setdefault(run.setting, Counter()).update(self._pool(run.folder / PROMPTS))
             tables = [
                 pq.read_table(path, columns=["prompt_id", "score", "valid", "selected"])
-                for path in _phases(run)
+                for path in _phases(run)[:MOST_PHASES]
             ]
         except (pa.ArrowException, OSError, KeyError) as error:
             raise DataError(f"{run.folder}: a selection cannot be read ({error})") from error
@@ -102,4 +106,4 @@ class Selections:
 
 
 def _phases(run: Run) -> list[Path]:
-    return sorted((run.folder / "phases").glob("*/scores.parquet"))[:MOST_PHASES]
+    return sorted((run.folder / "phases").glob("*/scores.parquet"))
