@@ -333,6 +333,9 @@ class TrainingContext:
     rollouts: Rollouts
     reference: Callable[[], Policy]  # the initial policy, loaded at the first call; never trained
     after_step: Callable[[StepResult], None]  # logs, evaluates, saves; may raise to stop
+    # Whether ``after_step`` looks at the weights after this step: a trainer that keeps them in
+    # other processes brings them back only then.
+    needs_weights: Callable[[int], bool] = lambda step: True
 
 
 class Trainer(Part, ABC):

@@ -114,6 +114,7 @@ class Experiment:
                 rollouts=self.draw,
                 reference=lambda: self.reference,
                 after_step=lambda result: self.after_step(phase, result, last, advance),
+                needs_weights=lambda step: self.is_saved(step, last) or self.is_due(step, last),
             ))
 
     def after_step(self, phase: int, result: StepResult, last: int, advance: Advance) -> None:
@@ -124,11 +125,17 @@ class Experiment:
         self.supply.remember(step, result.groups)
         self.journal.record("train", step, phase, result.metrics)
         advance(1, f"reward {result.metrics.get('reward', float('nan')):.3f}")
-        if self.parts.evaluation.is_due(step, phase_ends=step == last):
+        if self.is_due(step, last):
             self.evaluate(phase)
-        if step % self.settings.checkpoint_every == 0 or step == last:
+        if self.is_saved(step, last):
             keep = self.settings.keep_phase_policies and step == last
             checkpoint.save(self.folder, self.journal, self.policy, self.parts, keep=keep)
+
+    def is_due(self, step: int, last: int) -> bool:
+        return self.parts.evaluation.is_due(step, phase_ends=step == last)
+
+    def is_saved(self, step: int, last: int) -> bool:
+        return step % self.settings.checkpoint_every == 0 or step == last
 
     def evaluate(self, phase: int = 0) -> None:
         """Measure the policy on every test set; item-level outcomes stay on disk."""
