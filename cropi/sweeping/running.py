@@ -6,8 +6,6 @@ or is killed is one job less. A run that another process works on is waited for,
 
 from __future__ import annotations
 
-import os
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +16,8 @@ from cropi.runtime.locks import is_held
 from cropi.settings import Jobs
 from cropi.sweeping.jobs import Sweep
 from cropi.sweeping.planning import differences, state_of
-from cropi.sweeping.process import BUSY, COMMAND, INTERRUPTED, JobProcess, stop
-from cropi.sweeping.slots import gpu_count, places, slots_of
-
-POLL_SECONDS = 0.2
+from cropi.sweeping.process import BUSY, COMMAND, JobProcess
+from cropi.sweeping.slots import Slots
 
 
 @dataclass(frozen=True)
@@ -48,35 +44,28 @@ class Runner:
         tell: Callable[[str], None],
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self._command = command
         self._sweep = sweep
         self._options = options
         self._tell = tell
-        self._places = places(slots_of(options), gpu_count(), os.cpu_count() or 1)
+        self._slots: Slots[int] = Slots(options, sweep.name, command)
         self._attempts = [0] * len(sweep.jobs)
         self._endings: dict[int, Ending] = {}
-        self._running: dict[int, tuple[int, JobProcess]] = {}  # slot -> number, process
         self._differs = differences(sweep.jobs)
 
     def run(self) -> list[Ending]:
         """Every job's ending, in order. On KeyboardInterrupt the jobs are stopped first."""
         waiting = deque(range(len(self._sweep.jobs)))
-        try:
-            while waiting or self._running:
+        with self._slots as slots:
+            while waiting or slots:
                 self._fill(waiting)
-                time.sleep(POLL_SECONDS)
-                for slot in [s for s, (_, p) in self._running.items() if p.code is not None]:
-                    self._ended(*self._running.pop(slot), waiting)
-        except BaseException:
-            stop([process for _, process in self._running.values()])
-            raise
+                for number, process in slots.ended():
+                    self._ended(number, process, waiting)
         return [self._endings[number] for number in range(len(self._sweep.jobs))]
 
     def _fill(self, waiting: deque[int]) -> None:
         """Give the free slots to jobs that no other process works on."""
         for _ in range(len(waiting)):
-            free = [slot for slot in range(len(self._places)) if slot not in self._running]
-            if not free:
+            if self._slots.full:
                 return
             number = waiting.popleft()
             job = self._sweep.jobs[number]
@@ -85,25 +74,13 @@ class Runner:
             elif is_held(Path(job.folder)):
                 waiting.append(number)
             else:
-                self._running[free[0]] = number, self._start(number, free[0])
-
-    def _start(self, number: int, slot: int) -> JobProcess:
-        self._attempts[number] += 1
-        self._tell(f"{self._label(number)} started")
-        return JobProcess.start(
-            self._sweep.jobs[number],
-            self._sweep.path(number),
-            self._sweep.outcome(number),
-            environment={"CROPI_SWEEP": self._sweep.name, **self._places[slot]},
-            # One job at a time writes where the sweep does; several would write over each other.
-            console=len(self._places) > 1,
-            command=self._command,
-        )
+                self._attempts[number] += 1
+                self._tell(f"{self._label(number)} started")
+                path, outcome = self._sweep.path(number), self._sweep.outcome(number)
+                self._slots.start(number, job, path, outcome)
 
     def _ended(self, number: int, process: JobProcess, waiting: deque[int]) -> None:
         code, seconds = process.code, process.seconds
-        if code in INTERRUPTED:
-            raise KeyboardInterrupt
         if code == BUSY:
             self._attempts[number] -= 1
             waiting.append(number)

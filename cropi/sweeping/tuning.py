@@ -7,10 +7,8 @@ its run, found by its configuration, goes on too.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,14 +19,13 @@ from cropi.runtime.errors import ConfigError, CropiError
 from cropi.runtime.files import read_json, write_json
 from cropi.settings import Jobs
 from cropi.sweeping.jobs import FrozenJob
-from cropi.sweeping.process import BUSY, COMMAND, INTERRUPTED, JobProcess, stop
-from cropi.sweeping.slots import gpu_count, places, slots_of
+from cropi.sweeping.process import BUSY, COMMAND, JobProcess
+from cropi.sweeping.slots import Slots
 from cropi.sweeping.space import as_overrides
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-POLL_SECONDS = 0.2
 Direction = Literal["maximize", "minimize"]
 
 
@@ -61,59 +58,41 @@ class Tuner:
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._search = search
-        self._options = options
         self._freeze = freeze
         self._tell = tell
-        self._command = command
-        self._places = places(slots_of(options), gpu_count(), os.cpu_count() or 1)
-        self._running: dict[int, tuple[Any, JobProcess]] = {}  # slot -> trial, process
+        self._slots: Slots[Any] = Slots(options, search.name, command)
         self._failures = 0
         self.study = _study(search)
 
     def run(self) -> int:
         """How many trials failed. Raises CropiError when nearly all do."""
         _ask_again(self.study)
-        try:
-            while self._missing() > 0 or self._running:
-                self._fill()
-                time.sleep(POLL_SECONDS)
-                for slot in [s for s, (_, p) in self._running.items() if p.code is not None]:
-                    self._ended(*self._running.pop(slot))
-        except BaseException:
-            stop([process for _, process in self._running.values()])
-            raise
+        with self._slots as slots:
+            while self._missing() > 0 or slots:
+                while not slots.full and self._missing() > 0:
+                    self._start(self.study.ask(self._search.space))
+                for trial, process in slots.ended():
+                    self._ended(trial, process)
         return self._failures
 
     def _missing(self) -> int:
         from optuna.trial import TrialState
 
         done = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return self._search.trials - len(done) - len(self._running)
+        return self._search.trials - len(done) - len(self._slots)
 
-    def _fill(self) -> None:
-        for slot in range(len(self._places)):
-            if slot not in self._running and self._missing() > 0:
-                trial = self.study.ask(self._search.space)
-                self._running[slot] = trial, self._start(trial, slot)
-
-    def _start(self, trial: Any, slot: int) -> JobProcess:
+    def _start(self, trial: Any) -> None:
         overrides = as_overrides({key: trial.params[key] for key in self._search.space})
         job = self._freeze(overrides)
         path = self._search.folder / f"trial-{trial.number:04d}.json"
         write_json(path, asdict(job))
         trial.set_user_attr("run", job.folder)
         self._tell(f"trial {trial.number}: {' '.join(overrides)} started")
-        return JobProcess.start(
-            job, path, path.with_suffix(".outcome.json"),
-            environment={"CROPI_SWEEP": self._search.name, **self._places[slot]},
-            console=len(self._places) > 1, command=self._command,
-        )  # fmt: skip
+        self._slots.start(trial, job, path, path.with_suffix(".outcome.json"))
 
     def _ended(self, trial: Any, process: JobProcess) -> None:
         from optuna.trial import TrialState
 
-        if process.code in INTERRUPTED:
-            raise KeyboardInterrupt
         if process.code == 0:
             value = value_of(process.job, self._search.metric)
             self.study.tell(trial, value)

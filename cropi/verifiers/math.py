@@ -14,7 +14,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cropi.contracts import PositiveInt
 from cropi.runtime.parts import part
 from cropi.types import Prompt, Verdict, VerdictStatus
 from cropi.verifiers import conventions as c
@@ -22,7 +21,7 @@ from cropi.verifiers.answers import AnswerVerifier, spelled, timed
 from cropi.verifiers.comparison import Comparison
 from cropi.verifiers.conventions import Conventions
 from cropi.verifiers.extraction import Ways, boxes_in_last_line, presented, ways
-from cropi.verifiers.isolation import Workers
+from cropi.verifiers.limited import Limited
 from cropi.verifiers.numbers import Percent
 from cropi.verifiers.process import Outcome
 from cropi.verifiers.quick import as_text_only, decide, parts_of, readable, worth_asking
@@ -36,7 +35,7 @@ _UNUSABLE = {"timeout": "takes too long to compare", "crashed": "crashes math-ve
 
 
 @part
-class MathVerifier(AnswerVerifier):
+class MathVerifier(Limited, AnswerVerifier):
     """Equality of mathematical answers, the same in both orders where it is symmetric.
 
     Answers that need computer algebra go to ``workers`` processes, started at the first one; the
@@ -58,22 +57,13 @@ class MathVerifier(AnswerVerifier):
     fractions: c.Fractions = "any"
     boxes: c.Boxes = "parts"
     decimal_comma: bool = False
-    workers: PositiveInt = 2
     cpu_seconds: Annotated[float, Field(gt=0.0)] = 0.5
-    wall_seconds: Annotated[float, Field(gt=0.0)] = 120.0
-    megabytes: Annotated[int, Field(ge=512)] = 2048
 
     def __post_init__(self) -> None:
-        if self.wall_seconds < self.cpu_seconds:
-            raise ValueError("wall_seconds must not be less than cpu_seconds")
         names = [field.name for field in fields(Conventions)]
         named = {name: getattr(self, name) for name in names}
         self._conventions = Conventions(**named)
-        self._processes = Workers(
-            "cropi.verifiers.equivalence:equivalent", slots=self.workers,
-            cpu_seconds=self.cpu_seconds, wall_seconds=self.wall_seconds,
-            megabytes=self.megabytes,
-        )
+        self.start_with("cropi.verifiers.equivalence:equivalent")
 
     def verify_all(self, items: Sequence[tuple[str, Prompt]]) -> list[Verdict]:
         verdicts = super().verify_all(items)
@@ -129,9 +119,6 @@ class MathVerifier(AnswerVerifier):
             elif not result.equal:
                 faults[at] = "not equal to itself"
         return faults
-
-    def close(self) -> None:
-        self._processes.close()
 
     def _spelled(self, text: str) -> str:
         return spelled(text, self.decimal_comma)

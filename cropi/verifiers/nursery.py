@@ -81,20 +81,20 @@ class Nursery:
     def _ask(self, request: bytes) -> tuple[bytes, list[int]]:
         """The answer; nothing, and the template is ended, when it gives none."""
         assert self._control is not None
+        text: bytes = b""
+        descriptors: list[int] = []
         try:
-            self._control.sendall(request)
-            text, descriptors, _, _ = socket.recv_fds(self._control, 64, 1, _CLOSE_ON_EXEC)
-        except OSError:  # it is dead or stuck
-            text, descriptors = b"", []
-        except BaseException:
-            self._end()  # the answer would be taken for the next one's
-            raise
-        if not text:
-            self._end()
+            with suppress(OSError):  # it is dead or stuck
+                self._control.sendall(request)
+                text, descriptors, _, _ = socket.recv_fds(self._control, 64, 1, _CLOSE_ON_EXEC)
+        finally:
+            if not text:  # interrupted too: the answer would be taken for the next one's
+                self._end()
         return text, descriptors
 
     def _start(self) -> None:
         self._control, theirs = socket.socketpair()
+        started = False
         try:
             with theirs:
                 self._template = subprocess.Popen(
@@ -106,12 +106,12 @@ class Nursery:
             self._control.settimeout(STARTUP_SECONDS)
             ready = self._control.recv(4096)
             self._control.settimeout(ANSWER_SECONDS)
-        except BaseException:
-            self._end(patience=0)
-            raise
-        answer = json.loads(ready or '{"status": "crashed", "message": "it ended at once"}')
-        if answer["status"] != "ok":
-            self._end(patience=0)
+            answer = json.loads(ready or '{"status": "crashed", "message": "it ended at once"}')
+            started = answer["status"] == "ok"
+        finally:
+            if not started:
+                self._end(patience=0)
+        if not started:
             raise CropiError(
                 f"a verifier process for {self._function} did not start: {answer['message']}"
             )

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from cropi.contracts import PositiveInt, Verifier
+from cropi.contracts import Verifier
 from cropi.runtime.parts import part
 from cropi.types import Prompt, Verdict
 from cropi.verifiers import user_function
 from cropi.verifiers.answers import LONGEST_ANSWER
 from cropi.verifiers.function_lookup import fault_of
-from cropi.verifiers.isolation import Workers
+from cropi.verifiers.limited import Limited
 from cropi.verifiers.process import Outcome
 
 log = logging.getLogger(__name__)
 
 
 @part
-class PythonFunctionVerifier(Verifier):
+class PythonFunctionVerifier(Limited, Verifier):
     """Asks ``module:function(prediction, gold, metadata)`` for the reward of a completion.
 
     ``prediction`` is the whole completion, ``gold`` a text, or a list of texts where a prompt has
@@ -34,24 +32,14 @@ class PythonFunctionVerifier(Verifier):
 
     function: str
     completion: str = r"\boxed{{gold}}"
-    workers: PositiveInt = 2
-    cpu_seconds: Annotated[float, Field(gt=0.0)] = 5.0
-    wall_seconds: Annotated[float, Field(gt=0.0)] = 120.0
-    megabytes: Annotated[int, Field(ge=512)] = 2048
 
     def __post_init__(self) -> None:
-        if self.wall_seconds < self.cpu_seconds:
-            raise ValueError("wall_seconds must not be less than cpu_seconds")
         if fault := fault_of(self.function):
             raise ValueError(f"function={self.function}: {fault}")
         if "{gold}" not in self.completion:
             raise ValueError(f"completion={self.completion}: must contain {{gold}}")
         self._told: set[str] = set()
-        self._processes = Workers(
-            f"{user_function.__name__}:{self.function}", slots=self.workers,
-            cpu_seconds=self.cpu_seconds, wall_seconds=self.wall_seconds,
-            megabytes=self.megabytes,
-        )  # fmt: skip
+        self.start_with(f"{user_function.__name__}:{self.function}")
 
     def verify(self, text: str, prompt: Prompt) -> Verdict:
         return self.verify_all([(text, prompt)])[0]
@@ -76,9 +64,6 @@ class PythonFunctionVerifier(Verifier):
 
     def gold_problem(self, prompt: Prompt) -> str | None:
         return self.gold_problems([prompt])[0]
-
-    def close(self) -> None:
-        self._processes.close()
 
     def _verdict(self, outcome: Outcome, text: str) -> Verdict:
         milliseconds = 1000 * outcome.seconds

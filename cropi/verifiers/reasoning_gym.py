@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from cropi.contracts import PositiveInt, Verifier
+from cropi.contracts import Verifier
 from cropi.runtime.parts import part
 from cropi.types import Prompt, Verdict
 from cropi.verifiers.answers import LONGEST_ANSWER
 from cropi.verifiers.extraction import Ways, locate, trim, ways
-from cropi.verifiers.isolation import Workers
+from cropi.verifiers.limited import Limited
 from cropi.verifiers.process import Outcome
 
 
 @part
-class ReasoningGymVerifier(Verifier):
+class ReasoningGymVerifier(Limited, Verifier):
     """Reward 1 when the scorer gives at least 1; partial credit never pays.
 
     The prompt's metadata holds ``gym_task``, the task's name, and ``gym_entry``, the JSON entry
@@ -25,19 +25,10 @@ class ReasoningGymVerifier(Verifier):
     """
 
     extraction: Ways = Field(default_factory=ways("boxed", "tag", "whole"))
-    workers: PositiveInt = 2
-    cpu_seconds: Annotated[float, Field(gt=0.0)] = 5.0
-    wall_seconds: Annotated[float, Field(gt=0.0)] = 120.0
     megabytes: Annotated[int, Field(ge=512)] = 4096
 
     def __post_init__(self) -> None:
-        if self.wall_seconds < self.cpu_seconds:
-            raise ValueError("wall_seconds must not be less than cpu_seconds")
-        self._processes = Workers(
-            "cropi.verifiers.gym_scoring:score", slots=self.workers,
-            cpu_seconds=self.cpu_seconds, wall_seconds=self.wall_seconds,
-            megabytes=self.megabytes,
-        )
+        self.start_with("cropi.verifiers.gym_scoring:score")
 
     def verify(self, text: str, prompt: Prompt) -> Verdict:
         return self.verify_all([(text, prompt)])[0]
@@ -62,9 +53,6 @@ class ReasoningGymVerifier(Verifier):
         if verdict.reward == 1.0:
             return None
         return f"{prompt.metadata['gym_task']} does not accept its own answer ({verdict.status})"
-
-    def close(self) -> None:
-        self._processes.close()
 
 
 def _is_scorable(prompt: Prompt) -> bool:
