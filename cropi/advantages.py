@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cropi.types import BoolArray, FloatArray
 
 Scale = Literal["std", "none"]
+Baseline = Literal["mean", "leave_one_out"]
 
 # GRPO's floor under the standard deviation (DeepSeekMath 2402.03300; the same in CROPI's release).
 STD_FLOOR = 1e-4
@@ -29,8 +30,13 @@ def varied_groups(rewards: npt.ArrayLike) -> BoolArray:
     return varied
 
 
-def group_advantages(rewards: npt.ArrayLike, scale: Scale = "std") -> FloatArray:
-    """Rewards less their group's mean, over its standard deviation (ddof 1) + 1e-4 under ``std``.
+def group_advantages(
+    rewards: npt.ArrayLike, scale: Scale = "std", baseline: Baseline = "mean"
+) -> FloatArray:
+    """Rewards less a baseline, over the group's standard deviation (ddof 1) + 1e-4 under ``std``.
+
+    The baseline is the group's mean, or for each completion the mean of the others
+    (``leave_one_out``: RLOO, 2402.14740), which makes every advantage n / (n - 1) times as large.
 
     rewards [P, G] with NaN where a completion has no reward; returns float64 [P, G]. A completion
     without reward has advantage 0 and is no part of its group's mean and deviation. A group whose
@@ -44,4 +50,6 @@ def group_advantages(rewards: npt.ArrayLike, scale: Scale = "std") -> FloatArray
     if scale == "std":
         squares = np.square(advantages).sum(axis=1, keepdims=True)
         advantages = advantages / (np.sqrt(squares / np.maximum(count - 1, 1)) + STD_FLOOR)
+    if baseline == "leave_one_out":
+        advantages = advantages * count / np.maximum(count - 1, 1)
     return np.where(varied_groups(values)[:, None], advantages, 0.0)

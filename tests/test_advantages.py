@@ -66,3 +66,11 @@ def test_the_baseline_is_the_group_not_the_batch() -> None:
 def test_varied_groups() -> None:
     rewards = [[1, 1, NAN], [0, 1, NAN], [NAN, NAN, NAN], [0.35, 0.35, 0.35]]
     assert varied_groups(rewards).tolist() == [False, True, False, False]
+
+
+def test_leaving_one_out_compares_with_the_others() -> None:
+    # RLOO by hand; a reward that is not there is nobody's baseline, a group of one gets nothing.
+    found = group_advantages([[1, 0, 0.5, NAN]], "none", "leave_one_out")
+    assert np.allclose(found, [[1 - 0.25, 0 - 0.75, 0.5 - 0.5, 0]], atol=1e-15)
+    assert not group_advantages([[1]], "none", "leave_one_out").any()  # pitfall 3
+    assert not group_advantages([[0.35] * 7], "none", "leave_one_out").any()  # pitfall 1

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cropi.advantages import Scale, group_advantages, varied_groups
+from cropi.advantages import Baseline, Scale, group_advantages, varied_groups
+from cropi.trainers.overlong import Overlong
 from cropi.types import BoolArray, FloatArray, Group, TokenArray, Trajectory
 
 Rows = npt.NDArray[np.int64]
@@ -44,6 +45,7 @@ class Batch:
     kept: BoolArray  # [N]
     varied: BoolArray  # [N]
     lengths: Rows  # [N], tokens of the completions
+    overlong_penalty: float  # mean over the completions of what was taken from their rewards
 
     @classmethod
     def of(
@@ -53,24 +55,32 @@ class Batch:
         *,
         scale: Scale,
         mask_truncated: bool,
+        baseline: Baseline = "mean",
+        overlong: Overlong | None = None,
     ) -> Batch:
-        """``weights`` holds the loss weight of each prompt id."""
-        rewards = [rewards_that_count(g, mask_truncated=mask_truncated)[None] for g in groups]
+        """``weights`` holds the loss weight of each prompt id; ``overlong`` shapes the rewards."""
         sizes = [len(g.trajectories) for g in groups]
         trajectories = tuple(t for g in groups for t in g.trajectories)
+        lengths = np.array([len(t.token_ids) for t in trajectories], dtype=np.int64)
+        penalties = overlong.penalties(lengths) if overlong else np.zeros(len(lengths))
+        rewards = [
+            (rewards_that_count(g, mask_truncated=mask_truncated) + taken)[None]
+            for g, taken in zip(groups, np.split(penalties, np.cumsum(sizes)[:-1]), strict=True)
+        ]
         return cls(
             prompts=tuple(g.prompt_token_ids for g in groups for _ in g.trajectories),
             trajectories=trajectories,
             group=np.repeat(np.arange(len(groups)), sizes),
             advantages=np.concatenate(
                 [
-                    weights[g.prompt_id] * group_advantages(r, scale)[0]
+                    weights[g.prompt_id] * group_advantages(r, scale, baseline)[0]
                     for g, r in zip(groups, rewards, strict=True)
                 ]
             ),
             kept=~np.isnan(np.concatenate([r[0] for r in rewards])),
             varied=np.repeat([bool(varied_groups(r)[0]) for r in rewards], sizes),
-            lengths=np.array([len(t.token_ids) for t in trajectories], dtype=np.int64),
+            lengths=lengths,
+            overlong_penalty=float(penalties.mean()) + 0.0,
         )
 
     def mini_batches(self, count: int) -> list[Rows]:

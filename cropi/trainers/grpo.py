@@ -16,18 +16,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from cropi.advantages import Scale
+from cropi.advantages import Baseline, Scale
 from cropi.contracts import PositiveInt, Sampling, StepResult, Trainer, TrainingContext
 from cropi.policies.policy import Policy
 from cropi.runtime.errors import CropiError
 from cropi.runtime.parts import part
 from cropi.trainers.batch import Batch, has_signal
+from cropi.trainers.correction import Correction, Kind
 from cropi.trainers.kl import Estimator
-from cropi.trainers.losses import Mode, Objective
+from cropi.trainers.losses import Mode, Objective, RatioOf, Surrogate
 from cropi.trainers.metrics import group_metrics
 from cropi.trainers.optimizer import MasterAdamW
 from cropi.trainers.order import Order, prompts_at
+from cropi.trainers.overlong import Overlong
 from cropi.trainers.schedule import Schedule, learning_rate_at
+from cropi.trainers.signal import without_signal
 from cropi.trainers.state import Progress, load_state, save_state
 from cropi.trainers.update import UpdatePlan, update
 from cropi.types import Cost, Group, Selection
@@ -42,10 +45,12 @@ log = logging.getLogger(__name__)
 
 @part
 class GRPO(Trainer):
-    """Group relative policy optimisation (2402.03300), DAPO (2503.14476), Dr. GRPO (2503.20783).
+    """Group relative policy optimisation (2402.03300) and its relatives, by options.
 
-    Simplified on purpose: ratios are per token (no GSPO), one policy on one device, and what is
-    random (samples, order) comes from named streams, so a resumed run needs no generator state.
+    DAPO (2503.14476), Dr. GRPO (2503.20783), GSPO (2507.18071), CISPO (2506.13585) and RLOO
+    (2402.14740) are files under conf/trainer. Simplified on purpose: one policy on one device, and
+    what is random (samples, order) comes from named streams, so a resumed run needs no generator
+    state.
     """
 
     prompts_per_step: PositiveInt = 32
@@ -54,15 +59,23 @@ class GRPO(Trainer):
     dynamic_sampling_rounds: Count = 0
     order: Order = "shuffled"
     loss: Mode = "grpo"
+    baseline: Baseline = "mean"
     scale_rewards: Scale = "std"
-    clip_low: Fraction = 0.2
+    surrogate: Surrogate = "clip"
+    ratio: RatioOf = "token"
+    clip_low: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
     clip_high: NonNegative = 0.2
+    sampler_correction: Kind = "none"
+    sampler_correction_low: NonNegative = 0.5
+    sampler_correction_high: Positive = 2.0
     beta: NonNegative = 0.0
     kl_estimator: Estimator = "k3"
     kl_correction: bool = False
     entropy_coefficient: NonNegative = 0.0
     zero_variance: Literal["skip", "keep"] = "skip"
     truncated: Literal["keep", "mask"] = "keep"
+    overlong_buffer: Count = 0
+    overlong_penalty: NonNegative = 1.0
     stop_after_all_truncated: PositiveInt | None = 10
     epochs: PositiveInt = 1
     mini_batches: PositiveInt = 1
@@ -86,6 +99,18 @@ class GRPO(Trainer):
                 f"mini_batches={self.mini_batches} is more than "
                 f"prompts_per_step={self.prompts_per_step}; a mini-batch holds whole groups"
             )
+        if self.ratio == "sequence" and self.loss != "grpo":
+            raise ValueError(
+                f"ratio=sequence needs loss=grpo, which gives every response the same weight; "
+                f"loss={self.loss} would weigh a response's one ratio by its length"
+            )
+        if self.overlong_buffer > self.sampling.max_new_tokens:
+            raise ValueError(
+                f"overlong_buffer={self.overlong_buffer} is longer than a response may be "
+                f"(sampling.max_new_tokens={self.sampling.max_new_tokens})"
+            )
+        if self.sampler_correction_low > self.sampler_correction_high:
+            raise ValueError("sampler_correction_low must not be above sampler_correction_high")
         self._progress = Progress()
         self._optimizer: MasterAdamW | None = None
 
@@ -129,6 +154,10 @@ class GRPO(Trainer):
                 dict(zip(selection.ids, selection.weights, strict=True)),
                 scale=self.scale_rewards,
                 mask_truncated=self.truncated == "mask",
+                baseline=self.baseline,
+                overlong=Overlong(
+                    self.sampling.max_new_tokens, self.overlong_buffer, self.overlong_penalty
+                ),
             )
             outcome = update(
                 policy,
@@ -140,6 +169,8 @@ class GRPO(Trainer):
             )
             metrics |= outcome.metrics
             forward, backward = outcome.forward_tokens, outcome.backward_tokens
+            if self.overlong_buffer:
+                metrics["overlong_penalty"] = batch.overlong_penalty
         else:
             metrics |= {"loss": 0.0, "grad_norm": 0.0, "skipped_update": 1.0}
         if metrics["skipped_update"] == 1.0:
@@ -194,6 +225,13 @@ class GRPO(Trainer):
             used += groups if self.dynamic_sampling_rounds == 0 else self._with_signal(groups)
             if len(used) == self.prompts_per_step:
                 break
+        if len(used) < self.prompts_per_step:
+            reasons = without_signal(seen, mask_truncated=self.truncated == "mask")
+            log.warning(
+                "step %d: %d of %d groups to learn from, after %d further rounds; of %d drawn: %s",
+                step, len(used), self.prompts_per_step, self.dynamic_sampling_rounds, len(seen),
+                ", ".join(f"{count} {reason}" for reason, count in reasons.items()),
+            )  # fmt: skip
         return seen, used
 
     def _with_signal(self, groups: Sequence[Group]) -> list[Group]:
@@ -231,6 +269,13 @@ class GRPO(Trainer):
     def _plan(self) -> UpdatePlan:
         return UpdatePlan(
             objective=Objective(
+                surrogate=self.surrogate,
+                ratio=self.ratio,
+                correction=Correction(
+                    self.sampler_correction,
+                    self.sampler_correction_low,
+                    self.sampler_correction_high,
+                ),
                 clip_low=self.clip_low,
                 clip_high=self.clip_high,
                 beta=self.beta,

@@ -84,7 +84,7 @@ def update(
         forward += sum(m.size for part in parts for m in part)
 
     losses, norms = [], []
-    tokens, sums = 0, Counter[str]()
+    sums, counts = Counter[str](), Counter[str]()
     for part in parts * plan.epochs:
         loss = 0.0
         for micro in part:
@@ -93,11 +93,11 @@ def update(
             optimizer.collect()
             backward += micro.size
             loss += output.loss.item()
-            tokens += output.tokens
+            counts.update(output.counts)
             sums.update({name: total.item() for name, total in output.sums.items()})
         norms.append(optimizer.step(learning_rate, plan.max_grad_norm))
         losses.append(loss)
-    metrics = {name: total / max(tokens, 1) for name, total in sums.items()}
+    metrics = {name: total / max(counts[name], 1) for name, total in sums.items()}
     metrics["loss"] = float(np.mean(losses)) if losses else 0.0
     metrics["grad_norm"] = float(np.mean(norms)) if norms else 0.0
     metrics["skipped_update"] = 1.0 - len(parts) / plan.mini_batches

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from tiny_training import FakeRollouts, Run, prompts, tiny_policy
@@ -20,7 +21,7 @@ from cropi.runtime.parts import build, options_of
 from cropi.trainers.grpo import GRPO
 from cropi.types import Prompt
 
-CONF = Path(__file__).resolve().parents[2] / "conf" / "trainer"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def trainer(**options: Any) -> GRPO:
@@ -40,6 +41,7 @@ RESUMES: list[dict[str, Any]] = [
     {},
     {"schedule": "cosine", "warmup_steps": 2, "epochs": 2, "mini_batches": 2, "beta": 0.1},
     {"order": "as_selected", "dynamic_sampling_rounds": 2, "loss": "dapo"},
+    {"ratio": "sequence", "epochs": 2, "sampler_correction": "token_truncate", "overlong_buffer": 2},
 ]
 
 
@@ -244,10 +246,14 @@ def test_a_skipped_update_leaves_no_trace_in_adam() -> None:
         assert after[2] != after[1]
 
 
-def test_dynamic_sampling_is_bounded() -> None:
-    # Pitfall 14: no group ever has signal; 1 + 2 rounds, no update, no hang.
+def test_dynamic_sampling_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    # Pitfall 14: no group ever has signal; 1 + 2 rounds, no update, no hang, and it says why.
     run, policy = Run(rollouts=FakeRollouts(easy=0)), tiny_policy()
-    trainer(dynamic_sampling_rounds=2).train(policy, run.selection(), run.context(0, 1))
+    with caplog.at_level(logging.WARNING):
+        trainer(dynamic_sampling_rounds=2).train(policy, run.selection(), run.context(0, 1))
+    assert (
+        "step 1: 0 of 4 groups to learn from, after 2 further rounds; of 12 drawn: 12 all wrong"
+    ) in caplog.text
     assert [stream for _, stream in run.rollouts.calls] == [
         ("training", 1), ("training", 1, 1), ("training", 1, 2)
     ]
@@ -256,6 +262,26 @@ def test_dynamic_sampling_is_bounded() -> None:
     assert (result.metrics["groups/seen"], result.metrics["groups/used"]) == (12.0, 0.0)
     assert len(result.groups) == 12
     assert weights(policy) == weights(tiny_policy())
+
+
+def test_the_overlong_penalty_is_learned_from_but_not_reported_as_reward() -> None:
+    # Answers that are all right differ by their length alone: 1 to 3 digits and the end.
+    def trained(**options: Any) -> tuple[StepResult, Policy]:
+        run, policy = Run(rollouts=FakeRollouts(easy=10)), tiny_policy()
+        one = trainer(**options, sampling=Sampling(max_new_tokens=4))
+        one.train(policy, run.selection(), run.context(0, 1))
+        return run.results[0], policy
+
+    plain, untouched = trained()
+    assert plain.metrics["skipped_update"] == 1.0
+    assert "overlong_penalty" not in plain.metrics
+    shaped, moved = trained(overlong_buffer=2, overlong_penalty=0.5)
+    assert shaped.metrics["skipped_update"] == 0.0
+    assert shaped.metrics["reward"] == 1.0
+    lengths = [len(t.token_ids) for g in shaped.groups for t in g.trajectories]
+    expected = sum({2: 0.0, 3: -0.25, 4: -0.5}[length] for length in lengths) / len(lengths)
+    assert shaped.metrics["overlong_penalty"] == pytest.approx(expected)
+    assert weights(moved) != weights(untouched)
 
 
 def test_dynamic_sampling_replaces_only_what_is_missing() -> None:
@@ -359,7 +385,10 @@ def test_a_trainer_that_did_nothing_can_be_saved(tmp_path: Path) -> None:
         ({"sampling": Sampling(temperature=0.0)}, "greedy"),
         ({"mini_batches": 5}, "whole groups"),
         ({"samples_per_prompt": 1}, "greater than or equal to 2"),
-        ({"clip_low": 1.0}, "less than 1"),
+        ({"clip_low": 1.1}, "less than or equal to 1"),
+        ({"ratio": "sequence", "loss": "dapo"}, "needs loss=grpo"),
+        ({"overlong_buffer": 99}, "longer than a response may be"),
+        ({"sampler_correction_low": 3.0}, "must not be above"),
         ({"loss": "ppo"}, "grpo"),
         ({"learning_rate": 0.0}, "greater than 0"),
     ],
@@ -370,13 +399,13 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
 
 
 def node(name: str) -> dict[str, Any]:
-    made = OmegaConf.load(CONF / f"{name}.yaml")
-    root = OmegaConf.create({"benchmark": {"max_new_tokens": 9}, "trainer": made})
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        root = compose(overrides=[f"+trainer={name}", "+benchmark.max_new_tokens=9"])
     resolved: dict[str, Any] = OmegaConf.to_container(root, resolve=True)["trainer"]
     return resolved
 
 
-@pytest.mark.parametrize("name", ["grpo", "dapo", "dr_grpo"])
+@pytest.mark.parametrize("name", ["grpo", "dapo", "dr_grpo", "gspo", "cispo", "rloo"])
 def test_each_file_holds_every_option(name: str) -> None:
     assert [*node(name)] == ["_target_", *options_of(GRPO)]
     built = build(node(name), Trainer, "trainer")
@@ -397,6 +426,13 @@ def test_the_files_differ_only_where_the_methods_do() -> None:
     assert changed("dr_grpo") == {"loss": "dr_grpo", "scale_rewards": "none"}
     assert changed("dapo") == {
         "loss": "dapo", "clip_high": 0.28, "dynamic_sampling_rounds": 3, "truncated": "mask"
+    }
+    assert changed("gspo") == {"ratio": "sequence", "clip_low": 3e-4, "clip_high": 4e-4}
+    assert changed("cispo") == {
+        "loss": "dapo", "surrogate": "cispo", "clip_low": 1.0, "clip_high": 4.0
+    }
+    assert changed("rloo") == {
+        "loss": "dr_grpo", "baseline": "leave_one_out", "scale_rewards": "none"
     }
 
 

@@ -10,15 +10,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_training import EOS, group, tiny_policy, trajectory
 
 from cropi.policies.policy import Policy
 from cropi.trainers.batch import Batch
+from cropi.trainers.correction import Correction, Kind
 from cropi.trainers.losses import Objective
 from cropi.trainers.metrics import group_metrics
 from cropi.trainers.optimizer import MasterAdamW
+from cropi.trainers.overlong import Overlong
 from cropi.trainers.update import UpdatePlan, UpdateResult, update
 from cropi.types import Group
 
@@ -54,7 +57,10 @@ def reference() -> Policy:
 class Oracle:
     """A real trainer on a model saved to disk, given ``groups`` in place of generation."""
 
-    def __init__(self, folder: Path, groups: list[Group], loss_type: str, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, groups: list[Group], loss_type: str, *,
+        sampled_elsewhere: bool = False, **options: Any,
+    ) -> None:
         from datasets import Dataset
 
         policy = tiny_policy()
@@ -78,6 +84,8 @@ class Oracle:
                 "logprobs": [t.log_probs.tolist() for _, t in rows],
             },
         )
+        self.trainer.use_vllm = sampled_elsewhere  # its correction is for vLLM's samples only
+        self.trainer._last_loaded_step = 0  # or it would send vLLM the weights
         if self.trainer.ref_model is not None:
             self.trainer.ref_model.load_state_dict(reference().model.state_dict())
         self.model = self.trainer.model.train()
@@ -176,6 +184,80 @@ def test_several_epochs_with_a_higher_clip_agree_with_trl(
     assert result.metrics["clip_ratio/low_mean"] > 0
     assert result.metrics["clip_ratio/high_mean"] > 0
     assert_same_metrics(result, theirs, {"entropy", "clip_ratio/low_mean", "clip_ratio/high_mean"})
+
+
+def test_sequence_ratios_agree_with_trl(tmp_path: Path) -> None:
+    # GSPO; pitfall 7: a ratio a response, times its length, would multiply the loss by it.
+    objective = Objective(ratio="sequence", clip_low=0.01, clip_high=0.02, beta=0.1)
+    assert_three_epochs_agree("grpo", objective, tmp_path, importance_sampling_level="sequence")
+
+
+def test_clipped_weights_agree_with_trl(tmp_path: Path) -> None:
+    # CISPO: TRL's epsilon_high is the bound itself, ours the distance from 1.
+    objective = Objective(surrogate="cispo", clip_low=1.0, clip_high=0.05)
+    result = assert_three_epochs_agree("cispo", objective, tmp_path, epsilon_high=1.05)
+    assert result.metrics["clip_ratio/high_mean"] > 0
+
+
+def assert_three_epochs_agree(
+    loss_type: str, objective: Objective, folder: Path, **options: Any
+) -> UpdateResult:
+    theirs = Oracle(folder, groups(), loss_type, num_iterations=3, **{
+        "beta": objective.beta, "epsilon": objective.clip_low,
+        "epsilon_high": objective.clip_high, "use_bias_correction_kl": False, **options,
+    })
+    adam = torch.optim.AdamW(theirs.model.parameters(), lr=0.01, **ADAM)
+    losses = []
+    for _ in range(3):
+        losses.append(theirs.backward())
+        adam.step()
+    mode = "dapo" if loss_type == "cispo" else loss_type
+    result, _, policy, _ = ours(groups(), mode, objective, epochs=3, learning_rate=0.01)
+
+    assert result.metrics["loss"] == pytest.approx(sum(losses) / 3, abs=1e-5)
+    weights = dict(policy.trainable())
+    for name, weight in theirs.model.named_parameters():
+        assert torch.allclose(weights[name], weight, rtol=0, atol=1e-5), name
+    moved = max((w - dict(tiny_policy().trainable())[n]).abs().max() for n, w in weights.items())
+    assert moved > 0.01
+    assert_same_metrics(result, theirs, {"entropy"} | ({"kl"} if objective.beta else set()))
+    return result
+
+
+@pytest.mark.parametrize(
+    "kind", ["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"]
+)
+def test_the_correction_of_the_sampler_agrees_with_trl(kind: Kind, tmp_path: Path) -> None:
+    # The hand-made behaviour log-probs are -1 a token, far from the model's: most ratios are < 1.
+    low, high = (0.1, 0.6) if kind.startswith("token") else (1e-4, 1e-2)
+    theirs = Oracle(
+        tmp_path, groups(), "grpo", sampled_elsewhere=True, beta=0.1,
+        use_bias_correction_kl=False,
+        vllm_importance_sampling_mode=kind, vllm_importance_sampling_clip_max=high,
+        vllm_importance_sampling_clip_min=low if kind.endswith("mask") else None,
+    )
+    loss = theirs.backward()
+    objective = Objective(correction=Correction(kind, low, high), beta=0.1)
+    result, optimizer, _, _ = ours(groups(), "grpo", objective, epochs=1, learning_rate=0.0)
+
+    assert result.metrics["loss"] == pytest.approx(loss, abs=1e-5)
+    for name, weight in theirs.model.named_parameters():
+        assert torch.allclose(optimizer.gradient[name], weight.grad, rtol=1e-5, atol=1e-5), name
+    weights = theirs.inputs["importance_sampling_ratio"]
+    assert (weights == (0.0 if kind.endswith("mask") else high)).any()
+    name = "sampling/importance_sampling_ratio/mean"
+    assert result.metrics[name] == pytest.approx(theirs.logged()[name], abs=1e-5)
+
+
+def test_the_overlong_punishment_agrees_with_trl() -> None:
+    lengths = list(range(21))
+    from trl.rewards import get_soft_overlong_punishment
+
+    theirs = get_soft_overlong_punishment(max_completion_len=20, soft_punish_cache=8)
+    expected = theirs(completion_ids=[[1] * length for length in lengths])
+    mine = Overlong(longest=20, buffer=8, penalty=1.0).penalties(np.array(lengths))
+    assert mine.tolist() == pytest.approx(expected, abs=1e-12)
+    assert sorted(set(expected)) == pytest.approx([-n / 8 for n in range(8, -1, -1)])
 
 
 def test_the_entropy_bonus_agrees_with_trl(tmp_path: Path) -> None:
