@@ -41,7 +41,10 @@ RESUMES: list[dict[str, Any]] = [
     {},
     {"schedule": "cosine", "warmup_steps": 2, "epochs": 2, "mini_batches": 2, "beta": 0.1},
     {"order": "as_selected", "dynamic_sampling_rounds": 2, "loss": "dapo"},
-    {"ratio": "sequence", "epochs": 2, "sampler_correction": "token_truncate", "overlong_buffer": 2},
+    {
+        "ratio": "sequence", "epochs": 2, "sampler_correction": "token_truncate",
+        "overlong_buffer": 2,
+    },
 ]
 
 
