@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,19 @@ from cropi.policies.template import PromptTemplate
 from cropi.policies.tiny import Tiny
 
 
+def seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
 def test_the_whole_pipeline_takes_less_than_a_minute(tmp_path: Path) -> None:
-    began = time.perf_counter()
+    began = seconds_of_children()
     subprocess.run(
         [sys.executable, "-m", "cropi", "debug=tiny"], check=True, capture_output=True,
         cwd=tmp_path, env={**os.environ, "CROPI_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
-    assert time.perf_counter() - began < 60.0
+    assert seconds_of_children() - began < 60.0  # of the processor: others may be at work too
     (run,) = tmp_path.glob("runs/arithmetic-tiny-cropi-seed0-*/result.json")
     result = json.loads(run.read_text())
     # Scored twice, trained, evaluated, saved.

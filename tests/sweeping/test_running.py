@@ -134,6 +134,7 @@ def test_an_interrupt_stops_the_jobs_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_real_sweep_in_which_jobs_raise_exit_and_are_killed(tmp_path: Path) -> None:
     """2 x 2 x 2: the table is right, the exit code 1; again runs only those; once more none."""
     group = tmp_path / "groups" / "selector"
@@ -153,7 +154,7 @@ def test_a_real_sweep_in_which_jobs_raise_exit_and_are_killed(tmp_path: Path) ->
 
     def sweep_once() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=280
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=580
         )
 
     first = sweep_once()
