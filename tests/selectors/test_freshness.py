@@ -8,11 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_gradalign import KNOWN, PROMPTS, Draws
-from test_influence_selectors import (
+from influence_cases import autograd_gradient, group_of, random_group
+from influence_pools import (
+    GROUPS,
+    KNOWN,
     LIVE,
     POLICY,
+    POOL,
+    PROMPTS,
     SETS,
+    WIDE,
+    Draws,
     context,
     cropi,
     exact_cosines,
@@ -21,17 +27,12 @@ from test_influence_selectors import (
     prompt,
 )
 
-from influence_cases import (  # isort: skip  # on the path by a module above
-    autograd_gradient, group_of, policy_of, random_group,
-)
-
 from cropi.contracts import SelectionContext
 from cropi.influence.estimator import Estimator
 from cropi.runtime.errors import ConfigError, CropiError
 from cropi.selectors.freshness import drawn_share, fresh_groups, joined, with_training
 from cropi.types import Group, Prompt
 
-POOL, GROUPS = pool_of(LIVE)
 OLD = LIVE[0]
 # The same prompt, drawn by another policy: other responses, other probabilities.
 NEW = replace(
@@ -57,9 +58,8 @@ def test_coefficients_use_each_trajectorys_own_behaviour(reuse: str, ratio: str)
             weight = torch.exp(log_ratio)
         return (advantages * (weight * mask).sum(dim=1) / mask.sum(dim=1)).mean()
 
-    wide = policy_of("llama")
     (target,) = SETS["B"]
-    one, other = (autograd_gradient(wide, group, objective) for group in (used, target))
+    one, other = (autograd_gradient(WIDE, group, objective) for group in (used, target))
     expected = float(one @ other / (one.norm() * other.norm()))
     selector = cropi(reuse=reuse, estimator=Estimator(ratio=ratio))
     scores = selector.score(

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from test_influence_selectors import DEAD, LIVE, SETS, context, cropi, named, pool_of, prompt
-
-from influence_cases import random_group  # isort: skip  # on the path by the module above
+from influence_cases import random_group
+from influence_pools import (
+    DEAD,
+    GROUPS,
+    KNOWN,
+    POOL,
+    PROMPTS,
+    SETS,
+    Draws,
+    context,
+    cropi,
+    named,
+)
 
 from cropi.influence.fast import Fast
 from cropi.projectors.none import NoProjection
 from cropi.projectors.sparse import Sparse
 from cropi.runtime.errors import CropiError
 from cropi.selectors.gradalign import GradAlign
-from cropi.types import Group, Prompt, Scores
-
-POOL, GROUPS = pool_of(LIVE)
-PROMPTS = {name: [prompt(group.prompt_id) for group in groups] for name, groups in SETS.items()}
-KNOWN = {**GROUPS, **{group.prompt_id: group for groups in SETS.values() for group in groups}}
-
-
-class Draws:
-    """The current policy's rollouts, as far as the selector can tell; what was asked is kept."""
-
-    def __init__(self, known: dict[str, Group] | None = None) -> None:
-        self.known = known or KNOWN
-        self.asked: list[tuple[str, tuple[str, ...]]] = []
-
-    def __call__(self, name: str, prompts: Sequence[Prompt]) -> dict[str, Group]:
-        self.asked.append((name, tuple(p.id for p in prompts)))
-        return {p.id: self.known[p.id] for p in prompts}
+from cropi.types import Scores
 
 
 def gradalign(**options: Any) -> GradAlign:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "influence"))
-
-from influence_cases import EOS, autograd_gradient, group_of, policy_of, random_group
+from influence_cases import EOS, group_of, random_group
+from influence_pools import (
+    DEAD,
+    LIVE,
+    PLANTED,
+    POLICY,
+    SETS,
+    TARGET,
+    context,
+    cropi,
+    exact_cosines,
+    flipped,
+    gradients,
+    named,
+    pool_of,
+    prompt,
+)
 
 from cropi.contracts import SelectionContext
 from cropi.influence.directional import Directional
@@ -23,54 +33,10 @@ from cropi.influence.fast import Fast
 from cropi.projectors.none import NoProjection
 from cropi.projectors.sparse import Sparse
 from cropi.runtime.errors import ConfigError, CropiError
-from cropi.selectors.cropi import Cropi
 from cropi.selectors.freshness import drawn_share, joined, with_training
 from cropi.selectors.gradalign import GradAlign
 from cropi.selectors.learnalign import LearnAlign
-from cropi.types import Group, Prompt, Scores, Verdict
-
-POLICY = policy_of("llama", torch.float32)
-DEAD = group_of("dead", [1], [[2, EOS], [3, EOS]], [1.0, 1.0], [[-1.0] * 2] * 2)
-
-
-def prompt(name: str) -> Prompt:
-    return Prompt(name, name, ("1",), "hand")
-
-
-def named(group: Group, name: str) -> Group:
-    return replace(group, prompt_id=name)
-
-
-def flipped(group: Group, name: str) -> Group:
-    """Right and wrong exchanged: the opposite gradient."""
-    trajectories = tuple(
-        replace(t, verdict=Verdict(1.0 - float(t.reward or 0.0), "ok", "hand"))
-        for t in group.trajectories
-    )
-    return replace(group, prompt_id=name, trajectories=trajectories)
-
-
-def pool_of(groups: Sequence[Group]) -> tuple[list[Prompt], dict[str, Group]]:
-    return [prompt(g.prompt_id) for g in groups], {g.prompt_id: g for g in groups}
-
-
-def context(groups: Mapping[str, Group], validation: Any, **more: Any) -> SelectionContext:
-    return SelectionContext(
-        phase=more.pop("phase", 0), seed=0, policy=POLICY, rollouts=groups, validation=validation,
-        **more,
-    )  # fmt: skip
-
-
-def cropi(**options: Any) -> Cropi:
-    options = {"projector": NoProjection(), "engine": Fast(), "alpha": 0.5, **options}
-    return Cropi(**options)
-
-
-TARGET = random_group(40)
-PLANTED = [
-    flipped(TARGET, "against"), random_group(1), DEAD, random_group(2), named(TARGET, "same"),
-    random_group(3),
-]  # fmt: skip
+from cropi.types import Group, Prompt, Scores
 
 
 @pytest.mark.parametrize("projector", [NoProjection(), Sparse(keep=1.0, k=256), Sparse(keep=0.5)])
@@ -97,20 +63,6 @@ def test_the_order_of_the_pool_is_nothing() -> None:
     assert cropi().select(one, 3).ids == cropi().select(other, 3).ids
 
 
-def exact_cosines(groups: Sequence[Group], sets: Mapping[str, Sequence[Group]]) -> np.ndarray:
-    policy = policy_of("llama")  # the same weights in float64
-    rows = torch.stack([autograd_gradient(policy, g) for g in groups])
-    means = torch.stack([
-        torch.stack([autograd_gradient(policy, g) for g in s]).mean(0) for s in sets.values()
-    ])
-    unit = torch.nn.functional.normalize
-    return (unit(rows, dim=1) @ unit(means, dim=1).T).numpy()
-
-
-LIVE = [random_group(seed) for seed in range(8)]
-SETS = {"A": [random_group(40), random_group(41)], "B": [random_group(42)]}
-
-
 def test_ranks_are_fused_as_in_the_release() -> None:
     """Σ 1/rank over the sets, ranks beyond the budget counting nothing."""
     pool, groups = pool_of(LIVE)
@@ -135,9 +87,8 @@ def test_ranks_are_fused_as_in_the_release() -> None:
 @pytest.mark.parametrize("projector", [NoProjection(), Sparse(keep=1.0, k=100_000)])
 def test_the_inverse_is_the_dense_one(projector: Any) -> None:
     pool, groups = pool_of(LIVE)
-    policy = policy_of("llama")
-    rows = torch.stack([autograd_gradient(policy, g) for g in LIVE])
-    units = torch.nn.functional.normalize(rows, dim=1).numpy()
+    rows = gradients(LIVE)
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     expected = np.linalg.solve(units @ units.T + 0.5 * np.eye(8), exact_cosines(LIVE, SETS))
     scores = cropi(inverse=0.5, projector=projector).score(pool, context(groups, SETS))
     for m, name in enumerate(SETS):
@@ -280,10 +231,8 @@ def test_learnalign_is_the_double_sum() -> None:
     pool, groups = pool_of([*LIVE, DEAD])
     selector = LearnAlign(projector=NoProjection(), engine=Fast())
     scores = selector.score(pool, context(groups, {}))
-    policy = policy_of("llama")
-    units = torch.nn.functional.normalize(
-        torch.stack([autograd_gradient(policy, g) for g in LIVE]), dim=1
-    ).numpy()
+    rows = gradients(LIVE)
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     p = np.array([g.rewards.mean() for g in LIVE])
     v = p * (1 - p)
     expected = [

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_influence_selectors import DEAD, LIVE, POLICY, context, named, pool_of
-
-from influence_cases import (  # isort: skip  # on the path by the module above
-    EOS, autograd_gradient, group_of, policy_of, random_group,
-)
+from influence_cases import EOS, autograd_gradient, group_of, random_group
+from influence_pools import DEAD, LIVE, OVERFLOWS, POLICY, WIDE, context, named, pool_of
 
 from cropi.influence.directional import Directional
 from cropi.influence.estimator import Estimator
@@ -26,8 +23,6 @@ from cropi.runtime.errors import CropiError
 from cropi.selectors.learnalign import LearnAlign
 from cropi.types import Group, Scores, Verdict
 
-WIDE = policy_of("llama")
-OVERFLOWS = group_of("overflows", [1, 2], [[3], [4]], [1.0, 0.0], [[-500.0], [-1.0]])
 # Pass rates of 1/3, so that p(1−p) is not the same everywhere.
 UNEVEN = [
     group_of(f"uneven{i}", [i, 2], [[3 + i, EOS], [4], [5 + i, 6]], [1.0, 0.0, 0.0],
