@@ -132,7 +132,7 @@ def _group(policy: Policy, responses: int, length: int, prompt: int) -> Prepared
         for k in range(responses)
     )  # fmt: skip
     tokens = random.integers(2, vocabulary, prompt).astype(np.int32)
-    ready = prepare(Group("bench", tokens, trajectories), needs_signal=True)
+    ready = prepare(Group("bench", tokens, trajectories))
     assert isinstance(ready, Prepared)
     return ready
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cropi.influence.prepared import Prepared, prepare, repeated_share
-from cropi.types import FloatArray, Group
+from cropi.types import BoolArray, FloatArray, Group
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Candidates:
         reasons: Counter[str] = Counter()
         for place, prompt_id in enumerate(ids):
             group = groups.get(prompt_id)
-            found = "no rollouts" if group is None else prepare(group, needs_signal=True)
+            found = "no rollouts" if group is None else prepare(group)
             if isinstance(found, str):
                 reasons[found] += 1
             else:
@@ -48,6 +48,14 @@ class Candidates:
         column = np.full(self.size, np.nan)
         column[self.places] = values
         return column
+
+    def masked(
+        self, values: FloatArray, usable: BoolArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """The candidates' [n] scores as [N], and which of them are valid: 0 where none is."""
+        valid = np.zeros(self.size, dtype=bool)
+        valid[self.places] = usable
+        return np.where(valid, self.spread(values), 0.0), valid
 
     def digest(self) -> str:
         """Of everything a gradient depends on but the policy (16 hexadecimal digits)."""

@@ -40,16 +40,16 @@ class Prepared:
         return self.mask.shape[1]
 
 
-def prepare(group: Group, *, needs_signal: bool) -> Prepared | str:
+def prepare(group: Group) -> Prepared | str:
     """The group without its unscorable trajectories; or the reason why it has no gradient.
 
     One log-probability that is not finite condemns its prompt, and no other (trl#6297).
     """
     kept = [t for t in group.trajectories if t.reward is not None]
-    if not kept or (len(kept) == 1 and needs_signal):
+    if len(kept) < 2:
         return UNSCORED
     rewards = np.array([t.reward for t in kept], dtype=np.float64)
-    if needs_signal and rewards.max() == rewards.min():
+    if rewards.max() == rewards.min():
         return EQUAL
     if not all(np.isfinite(t.log_probs).all() for t in kept):
         return BROKEN

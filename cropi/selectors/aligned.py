@@ -99,9 +99,8 @@ class AlignedSelector(InfluenceSelector):
         if self.inverse is None:
             return values, valid, {}
         assert found.rows is not None
-        cosines = compared(found.dots, found.norms, found.lengths, "cosine")
-        solved = inverse_scores(
-            found.rows, valid, cosines, mu=self.inverse, memory_mb=self.inverse_memory_mb
+        solved = inverse_scores(  # of cosines: no other metric goes with an inverse
+            found.rows, valid, values, mu=self.inverse, memory_mb=self.inverse_memory_mb
         )
         return solved.values, valid, {
             "inverse/iterations": solved.iterations, "inverse/residual": solved.residual,
@@ -148,11 +147,10 @@ class AlignedSelector(InfluenceSelector):
         }
         offline = [float(group.correctness.mean()) for group in candidates.ready]
         components["pass_rate_stored"] = np.array(offline)
-        is_valid = np.zeros(len(pool), dtype=bool)
-        is_valid[candidates.places] = valid
+        of_pool, is_valid = candidates.masked(fused, valid)
         return Scores(
             ids=tuple(prompt.id for prompt in pool),
-            values=np.where(is_valid, candidates.spread(fused), 0.0),
+            values=of_pool,
             valid=is_valid,
             components={
                 **{name: candidates.spread(column) for name, column in components.items()},

@@ -40,13 +40,12 @@ class LearnAlign(InfluenceSelector):
         with self.measuring(context, keep_rows=True) as measuring:
             measuring.precondition(self.precondition, self.damping, {"pool": candidates})
             rows = measuring.rows_of(candidates)
-            values = learnalign_scores(rows, learnability)
-            finite = rows.column("finite") > 0
-        valid = np.zeros(len(pool), dtype=bool)
-        valid[candidates.places] = finite
+            values, valid = candidates.masked(
+                learnalign_scores(rows, learnability), rows.column("finite") > 0
+            )
         return Scores(
             ids=tuple(prompt.id for prompt in pool),
-            values=np.where(valid, candidates.spread(values), 0.0),
+            values=values,
             valid=valid,
             components={
                 "pass_rate": candidates.spread(rates),

@@ -18,7 +18,8 @@ from cropi.influence.prepared import Prepared, prepare
 from cropi.policies.logprobs import TokenBatch, token_log_probs
 from cropi.policies.policy import Policy
 from cropi.policies.template import PromptTemplate
-from cropi.projectors.projection import ParameterShape, Projection, Restriction
+from cropi.projectors.none import NoProjection
+from cropi.projectors.projection import Projection
 from cropi.runtime.seeds import stream
 from cropi.types import Group, Trajectory, Verdict
 
@@ -106,8 +107,8 @@ def random_group(seed: int, *, samples: int = 4, longest: int = 5, repeats: bool
     return group_of(f"prompt{seed}", prompt, responses, rewards, behaviour)
 
 
-def prepared(*groups: Group, needs_signal: bool = True) -> list[Prepared]:
-    found = [prepare(group, needs_signal=needs_signal) for group in groups]
+def prepared(*groups: Group) -> list[Prepared]:
+    found = [prepare(group) for group in groups]
     assert not any(isinstance(item, str) for item in found), found
     return found  # type: ignore[return-value]
 
@@ -172,38 +173,12 @@ def autograd_gradient(
     ])
 
 
-# ── a projection without any projecting ─────────────────────────────────────────────────────
+# ── the engines' rows ────────────────────────────────────────────────────────────────────────
 
 
-class Whole(Restriction):
-    elementwise = True
-
-    def __init__(self, parameter: ParameterShape) -> None:
-        self.parameter = parameter
-        self.size = parameter.numel
-
-    def from_gradient(self, gradient: Tensor) -> Tensor:
-        return gradient.reshape(gradient.shape[0], -1)
-
-
-class Flat(Projection):
-    """Every coordinate, parameters in the model's order."""
-
-    def __init__(self, policy: Policy) -> None:
-        shapes = shapes_of(policy)
-        self.restrictions = {shape.name: Whole(shape) for shape in shapes}
-        self.offsets, self.dimension = {}, 0
-        for shape in shapes:
-            self.offsets[shape.name] = self.dimension
-            self.dimension += shape.numel
-        self.fingerprint = {"kind": "flat"}
-
-    def restriction(self, name: str) -> Restriction:
-        return self.restrictions[name]
-
-    def add(self, rows: Tensor, name: str, values: Tensor) -> None:
-        start = self.offsets[name]
-        rows[:, start : start + values.shape[1]] += values
+def whole(policy: Policy) -> Projection:
+    """Every coordinate, parameters in the model's order, as in ``autograd_gradient``."""
+    return NoProjection().bind(shapes_of(policy), policy.device)
 
 
 def rows_of(
@@ -214,7 +189,7 @@ def rows_of(
     estimator: Estimator | None = None,
 ) -> Tensor:
     """[N, d] float64: all rows of an engine, in order of the groups."""
-    projection = projection or Flat(policy)
+    projection = projection or whole(policy)
     rows = torch.zeros(len(groups), projection.dimension, dtype=torch.float64)
     for part in engine.gradients(policy, groups, projection, estimator or Estimator()):
         rows[part.places] = part.rows.double()

@@ -49,6 +49,12 @@ def test_numbers_of_the_candidates_are_spread_over_the_prompts() -> None:
     assert np.isnan(candidates([EQUAL]).spread([])).all()
 
 
+def test_a_score_that_is_not_valid_is_zero_over_the_prompts() -> None:
+    values, valid = candidates(ALL).masked(np.array([7.0, np.nan]), np.array([True, False]))
+    assert values.tolist() == [0.0, 0.0, 7.0, 0.0, 0.0, 0.0]
+    assert valid.tolist() == [False, False, True, False, False, False]
+
+
 def test_what_is_left_out_is_counted() -> None:
     metrics = candidates(ALL).metrics()
     assert metrics["masked_share"] == pytest.approx(4 / 6)

@@ -10,7 +10,6 @@ import torch
 from influence_cases import (
     EOS,
     FAMILIES,
-    Flat,
     autograd_gradient,
     checkpointing,
     group_of,
@@ -19,6 +18,7 @@ from influence_cases import (
     random_group,
     relative_error,
     rows_of,
+    whole,
     wrap,
 )
 
@@ -96,7 +96,7 @@ def test_repeats_are_computed_once(kind: str) -> None:
     assert len(ready.responses) == 2
     for prefix in ("shared", "repeated"):
         engine = engine_of(kind, prefix=prefix)
-        (part,) = engine.gradients(policy, [ready], Flat(policy), _paper())
+        (part,) = engine.gradients(policy, [ready], whole(policy), _paper())
         assert relative_error(part.rows[0], autograd_gradient(policy, group)) < 1e-9
         # The last token of a response is no input: 5, 5-6 and 7 behind one prompt, or two rows.
         tokens = {"shared": 3 + 3, "repeated": (3 + 2) + (3 + 1)}[prefix]
@@ -149,7 +149,7 @@ def test_the_policy_is_left_as_it_was(kind: str) -> None:
         parameter.grad = torch.ones_like(parameter)
     before = policy.fingerprint()
     engine = engine_of(kind)
-    list(engine.gradients(policy, prepared(random_group(0)), Flat(policy), _paper()))
+    list(engine.gradients(policy, prepared(random_group(0)), whole(policy), _paper()))
     assert policy.fingerprint() == before
     assert all(p.requires_grad for _, p in policy.trainable())
     assert all(torch.equal(p.grad, torch.ones_like(p)) for _, p in policy.trainable())
@@ -237,7 +237,7 @@ def test_bf16_weights_accumulate_in_float32(kind: str) -> None:
     """Influence trap 9."""
     policy = policy_of("llama", torch.bfloat16)
     groups = prepared(*[random_group(seed) for seed in range(3)])
-    parts = list(engine_of(kind).gradients(policy, groups, Flat(policy), _paper()))
+    parts = list(engine_of(kind).gradients(policy, groups, whole(policy), _paper()))
     assert all(part.rows.dtype == torch.float32 for part in parts)
     wide = policy_of("llama", torch.bfloat16)
     wide.model.float()
@@ -252,8 +252,8 @@ def test_a_ratio_that_overflows_condemns_its_prompt_only(kind: str) -> None:
     wild = group_of("w", [1, 2], [[3, EOS], [4, EOS]], [1.0, 0.0], [[-500.0, -1.0], [-1.0, -1.0]])
     groups = prepared(random_group(0), wild, random_group(1))
     columns = np.zeros(3)
-    rows = torch.zeros(3, Flat(policy).dimension)
-    for part in engine_of(kind).gradients(policy, groups, Flat(policy), _paper()):
+    rows = torch.zeros(3, whole(policy).dimension)
+    for part in engine_of(kind).gradients(policy, groups, whole(policy), _paper()):
         rows[part.places] = part.rows
         columns[part.places] = part.columns["finite"]
     assert columns.tolist() == [1.0, 0.0, 1.0]

@@ -10,14 +10,15 @@ import pytest
 import torch
 from influence_cases import (
     EOS,
-    Flat,
     autograd_gradient,
     group_of,
+    paper_objective,
     policy_of,
     prepared,
     random_group,
     relative_error,
     rows_of,
+    whole,
 )
 from torch import Tensor
 
@@ -159,20 +160,18 @@ def test_variants_equal_autograd(name: str, prefix: str) -> None:
         assert relative_error(row, autograd_gradient(policy, group, objective)) < 1e-9
 
 
-def test_kl_equals_autograd_also_without_signal() -> None:
-    """k3 of the stored tokens; with it a group of equal rewards has a gradient again."""
+def test_kl_equals_autograd() -> None:
+    """k3 of the stored tokens, beside the advantages' part."""
 
     def objective(now: Tensor, behaviour: Tensor, mask: Tensor, rewards: np.ndarray) -> Tensor:
         log_ratio = now - behaviour
         k3 = torch.exp(-log_ratio) + log_ratio - 1.0
-        return -0.3 * ((k3 * mask).sum(dim=1) / mask.sum(dim=1)).mean()
+        penalty = ((k3 * mask).sum(dim=1) / mask.sum(dim=1)).mean()
+        return paper_objective(now, behaviour, mask, rewards) - 0.3 * penalty
 
     policy = policy_of("llama")
-    group = group_of("a", [1, 2], [[3, EOS], [4, EOS]], [1.0, 1.0], [[-1.0, -2.0], [-0.1, -3.0]])
-    assert prepare(group, needs_signal=True) == EQUAL
-    estimator = Estimator(kl=0.3)
-    ready = prepared(group, needs_signal=False)
-    rows = rows_of(Reference(), policy, ready, estimator=estimator)
+    group = group_of("a", [1, 2], [[3, EOS], [4, EOS]], [1.0, 0.0], [[-1.0, -2.0], [-0.1, -3.0]])
+    rows = rows_of(Reference(), policy, prepared(group), estimator=Estimator(kl=0.3))
     assert relative_error(rows[0], autograd_gradient(policy, group, objective)) < 1e-9
 
 
@@ -198,13 +197,11 @@ def test_at_the_behaviour_policy_every_ratio_is_one() -> None:
     logs = [values[0].tolist(), values[1, :2].tolist()]
     group = group_of("a", prompt, responses, [1.0, 0.0], logs, temperature=0.6)
     for engine in (Reference(prefix="shared"), Fast(prefix="repeated")):
-        from influence_cases import Flat
-
-        (part,) = engine.gradients(policy, prepared(group), Flat(policy), Estimator())
+        (part,) = engine.gradients(policy, prepared(group), whole(policy), Estimator())
         assert part.columns["log_ratio"][0] < 1e-5
         assert part.columns["ess"][0] == pytest.approx(2.0, abs=1e-4)
     hot = group_of("a", prompt, responses, [1.0, 0.0], logs, temperature=1.0)
-    (part,) = Fast().gradients(policy, prepared(hot), Flat(policy), Estimator())
+    (part,) = Fast().gradients(policy, prepared(hot), whole(policy), Estimator())
     assert part.columns["log_ratio"][0] > 0.01
 
 
@@ -229,7 +226,7 @@ def test_the_gradient_follows_the_reward_and_the_pass_rate_counts_correctness() 
     ))
     policy = policy_of("llama")
     (paid,), (right,) = (
-        Reference().gradients(policy, prepared(g), Flat(policy), Estimator())
+        Reference().gradients(policy, prepared(g), whole(policy), Estimator())
         for g in (plain, formed)
     )
     assert torch.equal(paid.rows, right.rows)
@@ -240,8 +237,8 @@ def test_the_gradient_follows_the_reward_and_the_pass_rate_counts_correctness() 
 def test_one_bad_log_prob_condemns_one_prompt() -> None:
     """Influence trap 25 (trl#6297)."""
     bad = group_of("b", [1], [[2, EOS], [3, EOS]], [1.0, 0.0], [[-1.0, float("nan")], [-1.0, -1.0]])
-    assert prepare(bad, needs_signal=True) == BROKEN
-    assert isinstance(prepare(random_group(0), needs_signal=True), Prepared)
+    assert prepare(bad) == BROKEN
+    assert isinstance(prepare(random_group(0)), Prepared)
 
 
 def test_unscorable_trajectories_are_no_part_of_the_group() -> None:
@@ -250,7 +247,7 @@ def test_unscorable_trajectories_are_no_part_of_the_group() -> None:
     )
     (ready,) = prepared(group)
     assert len(ready.rewards) == 2
-    assert prepare(group_of("a", [1], [[2]], [None], [[-1.0]]), needs_signal=True) == UNSCORED
+    assert prepare(group_of("a", [1], [[2]], [None], [[-1.0]])) == UNSCORED
     policy = policy_of("llama")
     rows = rows_of(Reference(), policy, [ready])
     assert relative_error(rows[0], autograd_gradient(policy, group)) < 1e-9
@@ -259,4 +256,4 @@ def test_unscorable_trajectories_are_no_part_of_the_group() -> None:
 def test_all_right_and_all_wrong_are_masked() -> None:
     for reward in (0.0, 1.0):
         group = group_of("a", [1], [[2, EOS], [3, EOS]], [reward] * 2, [[-1.0, -1.0]] * 2)
-        assert prepare(group, needs_signal=True) == EQUAL
+        assert prepare(group) == EQUAL

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 from influence_cases import (
-    Flat,
     autograd_gradient,
     group_of,
     policy_of,
     prepared,
     random_group,
+    whole,
     wrap,
 )
 from worker_cases import Bigram, Drawn, die_at_write, kill_me
@@ -77,7 +77,7 @@ def sparse(engine: Engine = FAST) -> Recipe:
 
 def exact(engine: Engine = FAST) -> Recipe:
     torch.manual_seed(5)
-    return Recipe(engine, NoProjection(), Estimator(), torch.randn(2, Flat(POLICY).dimension))
+    return Recipe(engine, NoProjection(), Estimator(), torch.randn(2, whole(POLICY).dimension))
 
 
 def filled(
@@ -299,7 +299,7 @@ def test_three_workers_with_a_model_from_a_folder(tmp_path: Path) -> None:
     model = HuggingFace(path=str(tmp_path / "model"), template=template)
     policy = model.load(tmp_path)
     source = PolicySource(model, tmp_path, None)
-    recipe = Recipe(FAST, NoProjection(), Estimator(), torch.ones(1, Flat(policy).dimension))
+    recipe = Recipe(FAST, NoProjection(), Estimator(), torch.ones(1, whole(policy).dimension))
     alone = filled(tmp_path / "alone", recipe, policy=policy).store
     together = filled(tmp_path / "together", recipe, policy=policy, workers=3, source=source).store
     assert bits(together) == bits(alone)

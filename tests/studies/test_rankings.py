@@ -47,7 +47,7 @@ def group(seed: int, samples: int = 6) -> Prepared:
         for k in range(samples)
     )  # fmt: skip
     tokens = random.integers(0, 11, 3).astype(np.int32)
-    ready = prepare(Group(f"p{seed}", tokens, trajectories), needs_signal=True)
+    ready = prepare(Group(f"p{seed}", tokens, trajectories))
     assert isinstance(ready, Prepared)
     return ready
 
