@@ -2,7 +2,7 @@
 
 The passes are planned over all groups at once, so what a row holds depends neither on the number
 of processes nor on where an earlier start was killed. Each process holds one copy of the policy,
-the projection's tables and one pass; rows go straight to the memory-mapped store.
+the projection's tables and one pass; rows go straight to their places in the store's file.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -24,6 +24,8 @@ from cropi.runtime.parts import part
 class Columns(Projector):
     """One random set of ceil(keep · inputs) columns a matrix (a vector is one row), folded to k."""
 
+    kind: ClassVar[str] = "columns"
+
     keep: Share = 0.1
     k: PositiveInt = 32768
     seed: Annotated[int, Field(ge=0)] = 0
@@ -34,17 +36,21 @@ class Columns(Projector):
         for parameter in parameters:
             inputs = parameter.matrix[1]
             count = columns_kept(self.keep, inputs)
-            key = key_of(self.seed, "columns", parameter.name)
             restrictions[parameter.name] = (
-                kinds.Columns(parameter, sample(key, inputs, count, device)) if count < inputs
+                self.some(parameter, count, device) if count < inputs
                 else kinds.Everything(parameter)
             )  # fmt: skip
             scales[parameter.name] = math.sqrt(inputs / count)
         kept = Kept({name: r.size for name, r in restrictions.items()}, scales)
         sketch = sketch_of(kept, self.k, lambda: Fold(kept, self.k, self.seed, device))
-        options = {"kind": "columns", **asdict(self)}
+        options = {"kind": self.kind, **asdict(self)}
         projection = Sketched(parameters, restrictions, kept, sketch, options)
         return checked(projection, parameters, device)
+
+    def some(self, parameter: ParameterShape, count: int, device: torch.device) -> Restriction:
+        """``count`` of the columns, fewer than there are."""
+        key = key_of(self.seed, "columns", parameter.name)
+        return kinds.Columns(parameter, sample(key, parameter.matrix[1], count, device))
 
 
 def columns_kept(keep: float, inputs: int) -> int:
