@@ -42,7 +42,10 @@ def engine_of(kind: str, **options: Any) -> Engine:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("prefix", ["shared", "repeated"])
 def test_equals_autograd(kind: str, family: str, prefix: str) -> None:
-    """Tied and untied heads, GQA, biases, Conv1D; the oracle pads on the left, or not at all."""
+    """Tied and untied heads, GQA, biases, Conv1D; the oracle pads on the left, or not at all.
+
+    Influence traps 10 and 11: float64 throughout, and Conv1D's square layers the right way round.
+    """
     policy = policy_of(family)
     groups = [random_group(seed) for seed in range(4)]
     rows = rows_of(engine_of(kind, prefix=prefix), policy, prepared(*groups))

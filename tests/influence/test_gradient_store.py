@@ -334,7 +334,8 @@ def test_two_processes_write_disjoint_rows_at_once(tmp_path: Path) -> None:
 # ── size ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_more_than_four_gibibytes(tmp_path: Path) -> None:  # influence.md bug 7
+def test_more_than_four_gibibytes(tmp_path: Path) -> None:
+    """Influence trap 7 (bergson#67)."""
     rows, dimension = 70_001, 2**14
     if shutil.disk_usage(tmp_path).free < 2**30:
         pytest.skip("needs a gigabyte of disk in case the file system has no sparse files")
