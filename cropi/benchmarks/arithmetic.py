@@ -153,7 +153,7 @@ def labelled(symbol: str, digits: Digits, role: str, gold: int | None = None) ->
 def mislabelled(symbol: str, digits: Digits, seed: int) -> Prompt:
     """A prompt whose gold is wrong: half the time a misconception's answer, else any wrong digit.
 
-    Never right by accident (testbed.md, section 6), although wrong rules often are.
+    Never right by accident, although wrong rules often are.
     """
     random = stream(seed, "arithmetic mislabelled", prompt_text(symbol, digits))
     truth = right_answer(symbol, digits)

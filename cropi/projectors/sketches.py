@@ -130,6 +130,6 @@ class Count(Sketch):
             whole = (signed / unit).to(torch.int64)
             sums = torch.zeros(rows.shape, dtype=torch.int64, device=rows.device)
             rows += (sums.index_add_(1, bucket, whole) * unit).to(rows.dtype)
-        else:  # one prompt at a time: index_add_ along a matrix's rows is many times slower
+        else:  # one prompt at a time: index_add_ along a matrix's rows is slow
             for row, own in zip(rows, signed, strict=True):
                 row.index_add_(0, bucket, own)
