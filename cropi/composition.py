@@ -6,6 +6,7 @@ that all mistakes are reported together and each with what to type instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,14 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
-from cropi import catalogue, overrides
+from cropi import catalogue, option_files, overrides
 from cropi.runtime.errors import ConfigError
 
 CONFIG_PATH = "pkg://cropi.conf"
+# Groups whose options choose those of other groups.
+PRESETS = {"experiment", "debug", "sweep"}
 
 
 def _divide(total: int, parts: int) -> int:
@@ -73,20 +76,9 @@ class Composer:
             folder = self.config_dir.absolute()
             if not folder.is_dir():
                 raise ConfigError([f"--config-dir={self.config_dir}: there is no folder {folder}"])
-            self._refuse_shadowed(folder)
+            option_files.check_own(folder)
             path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
         self._loader = ConfigLoaderImpl(path)
-
-    @staticmethod
-    def _refuse_shadowed(folder: Path) -> None:
-        """Hydra would silently take the packaged option of the same name."""
-        shadowed = [
-            f"{path}: {path.parent.name}={path.stem} is an option of cropi; choose another name"
-            for path in sorted(folder.glob("*/**/*.yaml"))
-            if any((place / path.relative_to(folder)).exists() for place in catalogue.folders())
-        ]
-        if shadowed:
-            raise ConfigError(shadowed)
 
     def jobs(self, arguments: Sequence[str], *, multirun: bool) -> list[Job]:
         """What the overrides ask for: one job, or with ``multirun`` one a combination.
@@ -135,33 +127,38 @@ class Composer:
         """Every job's overrides; under another sweeper than Hydra's own, what is common to all."""
         if sweeper != f"{BasicSweeper.__module__}.BasicSweeper":
             swept = [o for o in swept if not o.is_sweep_override()]
-        problems = [
-            f"{o.input_line}: only lists, range(…), choice(…) and glob(…) can be swept over"
-            for o in swept
-            if o.is_sweep_override() and not o.is_discrete_sweep()
-        ]
-        if problems:
+        if problems := list(filter(None, map(overrides.endless, swept))):
             raise ConfigError(problems)
         (batch,) = BasicSweeper.split_arguments(list(swept), max_batch_size=None)
         return batch
 
     def _problems(self, parsed: Sequence[Override]) -> list[str]:
-        """Unknown options, or when all are known, unknown keys."""
+        """Unknown options and keys; keys that only an unknown option may have are let be."""
         groups = [o for o in parsed if self._is_group(o)]
-        problems = [text for o in groups for text in self._option_problems(o)]
-        if problems:
-            return problems
-        base = self._load(_lines(groups))
+        found = [(o, self._option_problems(o)) for o in groups]
+        problems = [text for _, texts in found for text in texts]
+        wrong = {str(o.key_or_group) for o, texts in found if texts}
+        base = self._load(_lines([o for o, texts in found if not texts]))
         known = list(_paths(base))
         for override in parsed:
-            exists = str(override.key_or_group) in known
-            if override in groups or override.is_force_add():
+            key = str(override.key_or_group)
+            exists = key in known
+            if override in groups or override.is_force_add() or self._may_come(key, wrong):
                 continue
             if override.is_add() and exists and not isinstance(override.value(), dict | list):
                 problems.append(overrides.already_there(override))
             elif not override.is_add() and not exists:
                 problems.append(self._unknown_key(override, base, known))
         return problems
+
+    def _may_come(self, key: str, wrong: set[str]) -> bool:
+        """Whether a key may be one of the options that were meant by the groups in ``wrong``.
+
+        A preset (``experiment``) may choose any option of any group, but adds no root key.
+        """
+        group, dot, _ = key.partition(".")
+        is_part = bool(dot) and bool(self._names(group))
+        return group in wrong or (is_part and bool(wrong & PRESETS))
 
     def _unknown_key(self, override: Override, base: DictConfig, known: list[str]) -> str:
         key = str(override.key_or_group)
@@ -223,10 +220,10 @@ class Composer:
         if key not in self._composed:
             try:
                 config = self._loader.load_configuration(self.config_name, list(key), RunMode.RUN)
-            except (HydraException, OmegaConfBaseException) as error:
+            except (HydraException, OmegaConfBaseException, ValueError) as error:
                 raise ConfigError([_in_plain_words(error)]) from error
             except yaml.YAMLError as error:
-                raise ConfigError([f"a YAML file cannot be read: {error}"]) from error
+                raise ConfigError([option_files.yaml_mistake(error)]) from error
             self._composed[key] = config
         return self._composed[key]
 
@@ -252,7 +249,16 @@ def _is_free_form(node: object, root: DictConfig) -> bool:
 
 
 def _in_plain_words(error: Exception) -> str:
+    """Hydra's or OmegaConf's message in one line: where, what, and what to look at."""
     text = " ".join(f"{error} {error.__cause__ or ''}".split())
+    text = text.partition(" Config search path:")[0]
+    text = re.sub(r" (object|reference)_type=\S+", "", text)
+    if isinstance(error.__cause__ or error, GrammarParseError):
+        text = f"cannot be read as an interpolation: {text}"
+    if key := re.search(r" full_key: (\S+)", text):
+        text = f"{key[1]}: {text.replace(key[0], '')}"
     if "defined before" in text:
         text += "\n    (the order of defaults is shown by: cropi … --info defaults-tree)"
+    if "Could not override" in text:
+        text += " A preset names other groups with a slash: override /selector: full"
     return text

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 OUR_LAUNCHER = ("hydra._internal.core_plugins.basic_launcher.BasicLauncher",)
 OUR_SWEEPER = ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",)
 
+ONE_DRIVER = (
+    "start cropi once, without it: cropi starts what it needs. Which device: model.device=cuda:N; "
+    "which GPUs a sweep shares out, one a job: CUDA_VISIBLE_DEVICES and jobs.slots"
+)
 CONFIG_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 MANY_JOBS = 20
 
@@ -40,6 +44,8 @@ def launch(arguments: Sequence[str]) -> int:
         ) from error
 
     flags, passed = _flags(arguments)
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise CropiError(f"torchrun started cropi {os.environ['WORLD_SIZE']} times; {ONE_DRIVER}")
     user_modules_are_importable()
     if flags.hydra_help or flags.shell_completion or flags.cfg or flags.info is not None:
         if not (flags.hydra_help or flags.shell_completion):
@@ -136,6 +142,8 @@ def _flags(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
 
 def _unknown_flag(flag: str) -> str:
     name = flag.lstrip("-")
+    if name.partition("=")[0].replace("_", "-") == "local-rank":
+        return f"{flag}: comes from torchrun; {ONE_DRIVER}"
     if "=" in name:
         return f"{flag}: keys have no dashes; write {name}"
     return f"{flag}: there is no such flag, and keys are set with {name}=VALUE; see `cropi --help`"

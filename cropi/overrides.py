@@ -107,6 +107,8 @@ def needs_multirun(override: Override) -> str | None:
     """The problem of several values where one experiment is asked for."""
     if not override.is_sweep_override():
         return None
+    if problem := endless(override):
+        return problem
     line = str(override.input_line)
     key, _, values = line.partition("=")
     problem = (
@@ -119,6 +121,17 @@ def needs_multirun(override: Override) -> str | None:
             f" (one list is {for_shell(one_list)}, one text with a comma {for_shell(one_text)})"
         )
     return problem
+
+
+def endless(override: Override) -> str | None:
+    """The problem of an interval, which has no end of values, among experiments to be run."""
+    if not override.is_sweep_override() or override.is_discrete_sweep():
+        return None
+    line = str(override.input_line)
+    return (
+        f"{line}: an interval cannot be run value by value; search it with: "
+        f"cropi tune {for_shell(line)}, or sweep over a list, range(…), choice(…) or glob(…)"
+    )
 
 
 def secret(override: Override, is_documented: Callable[[str], bool]) -> str | None:

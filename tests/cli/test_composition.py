@@ -149,3 +149,56 @@ def test_the_tiny_model_is_warm_started_on_the_benchmark_s_design(
     benchmark: str, design: str
 ) -> None:
     assert compose([f"benchmark={benchmark}", "model=tiny"]).model.design == design
+
+
+def _mistaken(*arguments: str, multirun: bool = False, config_dir: Path | None = None) -> list[str]:
+    """What comes before the first colon of every mistake."""
+    with pytest.raises(ConfigError) as caught:
+        Composer(config_dir).jobs(arguments, multirun=multirun)
+    return [problem.partition(":")[0] for problem in caught.value.problems]
+
+
+def test_a_misspelt_option_hides_no_other_mistake() -> None:
+    """But keys that only the option that was meant may have are let be."""
+    assert _mistaken(
+        "selector=cropy", "selector.taste=3", "sed=1", "offline.sample=2", "projector.kep=1"
+    ) == ["selector=cropy", "sed=1", "offline.sample=2", "projector.kep=1"]
+    assert _mistaken("selector=full,cropy", "sed=1", multirun=True) == ["sed=1", "selector=cropy"]
+
+
+@pytest.mark.parametrize("group", ["experiment", "debug", "sweep"])
+def test_under_a_misspelt_preset_only_root_keys_are_sure(group: str) -> None:
+    """The preset that was meant may choose an option with such a key."""
+    assert _mistaken(f"{group}=dmo", "selector.taste=3", "sed=1") == [f"{group}=dmo", "sed=1"]
+
+
+def test_an_interval_among_experiments_points_to_tune() -> None:
+    line = "selector.alpha=tag(log,interval(0.1,0.5))"
+    for multirun in (True, False):
+        with pytest.raises(ConfigError) as caught:
+            Composer().jobs([line, "seed=1"], multirun=multirun)
+        (problem,) = caught.value.problems
+        assert f"cropi tune '{line}'" in problem
+        assert "-m" not in problem
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("defaults: {a: b}\n",
+     "Invalid defaults list in 'experiment/mine', defaults must be a list (got mapping)"),
+    ("defaults:\n  - /selector: absent\n",
+     "In 'experiment/mine': Could not find 'selector/absent' Available options in 'selector': "
+     "cropi full gradalign influence learnability learnalign pass_rate random"),
+    ("defaults:\n  - override selector: full\n",
+     "In 'experiment/mine': Could not override 'experiment/selector@selector'. No match in the "
+     "defaults list. A preset names other groups with a slash: override /selector: full"),
+    ("hydra: {absent: 3}\n",
+     "hydra.absent: In 'experiment/mine': ConfigKeyError raised while composing config: "
+     "Key 'absent' not in 'HydraConf'"),
+])  # fmt: skip
+def test_what_hydra_says_of_a_preset_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
+    preset = tmp_path / "experiment" / "mine.yaml"
+    preset.parent.mkdir()
+    preset.write_text(f"# @package _global_\n# Mine.\n{text}")
+    with pytest.raises(ConfigError) as caught:
+        Composer(tmp_path).jobs(["experiment=mine"], multirun=False)
+    assert caught.value.problems == [problem]

@@ -80,6 +80,25 @@ def broken_yaml(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     option.write_text("# Mine.\nalpha: [1,\n")
 
 
+def torchrun(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def latin_yaml(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    option = here / "mine" / "selector" / "mine.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_bytes("# Les invités préférés.\nalpha: 1\n".encode("latin-1"))
+    (option.parent / "list.yaml").write_text("- alpha\n- beta\n")
+    (option.parent / "twice.yaml").write_text("# Twice.\nalpha: {a: 1,\n  b: 2\nbeta: 1\n")
+
+
+def broken_interpolation(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    option = here / "mine" / "selector" / "mine.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("# Mine.\n_target_: mine.Mine\nalpha: ${alpha\n")
+
+
 Setup = Callable[[Path, pytest.MonkeyPatch], None]
 # name -> (number in hydra_ux.md section 2, command line, what is the matter besides)
 CASES: dict[str, tuple[int, str, Setup | None]] = {
@@ -90,11 +109,13 @@ CASES: dict[str, tuple[int, str, Setup | None]] = {
     "spaces_around_equals": (14, "seed = 3", None),
     "text_that_needs_quotes": (14, "'model.template.user={question} = ?'", None),
     "interval_in_a_sweep": (14, "-m 'selector.alpha=interval(0.1,0.5)'", None),
+    "interval_without_m": (14, "'selector.alpha=interval(0.1,0.5)' seed=1", None),
     "option_misspelt": (15, "selector=cropy", None),
     "option_misspelt_in_a_sweep": (15, "-m selector=full,cropy seed=0,1", None),
     "key_misspelt": (15, "selector.alhpa=0.2", None),
     "key_of_another_option": (15, "selector=full selector.rrf_constant=60", None),
     "value_misspelt": (15, "selector.fusion=rff", None),
+    "preset_and_keys_misspelt": (15, "experiment=dmo selector.alhpa=1 sed=1 phasis=2", None),
     "wrong_type": (15, "steps_per_phase=ten", None),
     "out_of_range": (15, "selector.alpha=1.5", None),
     "two_kinds_of_mistakes": (15, "selector=cropy sed=1 model=tinny", None),
@@ -113,7 +134,10 @@ CASES: dict[str, tuple[int, str, Setup | None]] = {
     ),
     "defaults_in_the_wrong_order": (20, "--config-dir mine experiment=wrong", wrong_order),
     "broken_yaml": (20, "--config-dir mine selector=mine", broken_yaml),
+    "three_broken_files": (20, "--config-dir mine selector=mine", latin_yaml),
+    "broken_interpolation": (20, "--config-dir mine selector=mine", broken_interpolation),
     "flag_of_torchrun": (23, "--local_rank=0 seed=1", None),
+    "started_by_torchrun": (23, "seed=1", torchrun),
     "flag_instead_of_key": (23, "--seed 3", None),
     "config_path": (24, "--config-path conf", None),
     "secret": (26, "tracker.api_key=0123456789abcdef", None),

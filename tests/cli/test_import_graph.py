@@ -26,7 +26,7 @@ FLOORS = [
     [*PARTS, "baselines"],
     ["reports", "studies"],  # they read the files that parts wrote, never a running experiment
     EXPERIMENT,
-    ["catalogue", "configuration"],
+    ["catalogue", "configuration", "option_files"],
     ["run", "overrides", "composition"],
     ["outcome", "sweeping"],
     COMMANDS,

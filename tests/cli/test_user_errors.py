@@ -181,10 +181,6 @@ GOLDEN = {
         ["-m", "seed=0,1", "selector.alhpa=0.2"],
         'selector.alhpa=0.2: there is no such key (did you mean "selector.alpha"?)',
     ),
-    "interval in a sweep": (
-        ["-m", "seed=interval(0,1)"],
-        "seed=interval(0,1): only lists, range(…), choice(…) and glob(…) can be swept over",
-    ),
 }
 
 
@@ -249,18 +245,6 @@ def test_missing_config_dir_names_the_absolute_path(
     assert capsys.readouterr().err == (
         f"{ONE}--config-dir=myconf: there is no folder {tmp_path / 'myconf'}\n"
     )
-
-
-def test_broken_yaml_names_file_and_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    option = tmp_path / "myconf" / "selector" / "mine.yaml"
-    option.parent.mkdir(parents=True)
-    option.write_text("# Mine.\nalpha: [1,\n")
-    assert main(["--config-dir", "myconf", "selector=mine"]) == 2
-    err = capsys.readouterr().err
-    assert "a YAML file cannot be read" in err
-    assert f'"{option}", line 3' in err
 
 
 def test_own_option_cannot_hide_behind_a_packaged_one(
