@@ -66,6 +66,7 @@ class Composer:
     config_dir: Path | None = None
     config_name: str = "config"
     _composed: dict[tuple[str, ...], DictConfig] = field(default_factory=dict, init=False)
+    _listed: dict[tuple[object, ...], list[str]] = field(default_factory=dict, init=False)
     _searchpath: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -189,9 +190,11 @@ class Composer:
         return is_group and not isinstance(override.value(), dict)
 
     def _names(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
-        """The options of a group, or the groups inside it."""
-        names: list[str] = self._loader.get_group_options(group, kind, None, self._searchpath)
-        return names
+        """The options of a group, or the groups inside it, looked up once."""
+        key = (group, kind, *self._searchpath)
+        if key not in self._listed:
+            self._listed[key] = self._loader.get_group_options(group, kind, None, self._searchpath)
+        return self._listed[key]
 
     def _option_problems(self, override: Override) -> list[str]:
         group = str(override.key_or_group)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cropi.composition import Composer
 from cropi.runtime.errors import ConfigError
@@ -19,6 +21,18 @@ PRESETS = sorted((Path(__file__).parents[2] / "sweeps" / "sweep").glob("*.yaml")
 def frozen(runs: Path, *arguments: str, multirun: bool = True) -> list[FrozenJob]:
     given = ["debug=tiny", f"runs={runs}", *arguments]
     return [freeze(job) for job in Composer().jobs(given, multirun=multirun)]
+
+
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> list[FrozenJob]:
+    """Two selectors by two seeds."""
+    return frozen(tmp_path_factory.mktemp("any"), "selector=full,random", "seed=0,1", "phases=2")
+
+
+@pytest.fixture
+def four(composed: list[FrozenJob], tmp_path: Path) -> list[FrozenJob]:
+    """The same jobs with their runs below the test's own folder."""
+    return [replace(job, folder=str(tmp_path / job.name)) for job in composed]
 
 
 def finish(job: FrozenJob, seconds: float = 10.0, steps: int = 6) -> None:
@@ -52,25 +66,23 @@ def test_the_frozen_configuration_is_the_same_science(tmp_path: Path) -> None:
     assert job.folder.endswith(science_hash(config_of(job)))
 
 
-def test_a_sweep_is_its_jobs_each_once(tmp_path: Path) -> None:
-    jobs = frozen(tmp_path, "selector=full,random", "seed=0,1")
-    assert len(jobs) == 4
-    sweep = sweep_of([*jobs, jobs[0]], "methods", tmp_path)
+def test_a_sweep_is_its_jobs_each_once(four: list[FrozenJob], tmp_path: Path) -> None:
+    assert len(four) == 4
+    sweep = sweep_of([*four, four[0]], "methods", tmp_path)
     assert len(sweep.jobs) == 4
     assert sweep.name.startswith("methods-")
-    assert sweep_of(jobs, "methods", tmp_path).folder == sweep.folder
-    assert sweep_of(jobs[:3], "methods", tmp_path).folder != sweep.folder
+    assert sweep_of(four, "methods", tmp_path).folder == sweep.folder
+    assert sweep_of(four[:3], "methods", tmp_path).folder != sweep.folder
 
 
-def test_only_what_differs_is_named(tmp_path: Path) -> None:
-    jobs = frozen(tmp_path, "selector=full,random", "seed=0,1", "phases=2")
-    assert differences(jobs) == [
+def test_only_what_differs_is_named(four: list[FrozenJob]) -> None:
+    assert differences(four) == [
         {"selector": s, "seed": str(n)} for s in ("full", "random") for n in (0, 1)
     ]
 
 
-def test_states_are_read_from_the_folders(tmp_path: Path) -> None:
-    jobs = frozen(tmp_path, "seed=0,1,2,3,4")
+def test_states_are_read_from_the_folders(four: list[FrozenJob], tmp_path: Path) -> None:
+    jobs = [*four, replace(four[0], folder=str(tmp_path / "another"))]
     finish(jobs[0])
     for number, name in ((1, "manifest.json"), (2, "failure.json")):
         Path(jobs[number].folder).mkdir()
@@ -82,25 +94,35 @@ def test_states_are_read_from_the_folders(tmp_path: Path) -> None:
     assert not Path(jobs[4].folder).exists()  # looking leaves nothing behind
 
 
-def test_estimates_come_from_finished_runs_of_the_same_kind(tmp_path: Path) -> None:
-    jobs = frozen(tmp_path, "selector=full,random", "seed=0,1")
-    finish(jobs[0], seconds=10.0, steps=3)  # half the steps that the others do
-    full, random = (plan(sweep_of(jobs, None, tmp_path))[n].estimate for n in (1, 2))
+def test_estimates_come_from_finished_runs_of_the_same_kind(
+    four: list[FrozenJob], tmp_path: Path
+) -> None:
+    finish(four[0], seconds=10.0, steps=3)  # half the steps that the others do
+    full, random = (plan(sweep_of(four, None, tmp_path))[n].estimate for n in (1, 2))
     assert (full.seconds, full.tokens, full.runs) == (60.0, 300.0, 1)  # without evaluation
     assert random == full  # nothing better is known than the same benchmark and model
-    finish(jobs[2], seconds=1.0)
-    planned = plan(sweep_of(jobs, None, tmp_path))
+    finish(four[2], seconds=1.0)
+    planned = plan(sweep_of(four, None, tmp_path))
     assert [p.estimate.seconds for p in planned] == [60.0, 60.0, 3.0, 3.0]
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
 def test_every_preset_composes_to_several_valid_jobs(path: Path, tmp_path: Path) -> None:
-    jobs = frozen(tmp_path, f"sweep={path.stem}", multirun=False)
-    assert len(jobs) >= 6
+    """Of one seed; the seeds multiply them."""
+    jobs = frozen(tmp_path, f"sweep={path.stem}", "seed=0", multirun=False)
+    params = yaml.safe_load(path.read_text())["hydra"]["sweeper"]["params"]
+    assert params.pop("seed") == "0,1,2"
+    assert len(jobs) >= 2
     assert len({job.folder for job in jobs}) == len(jobs)
-    seeds = {job.config["seed"] for job in jobs}
-    assert seeds == {0, 1, 2}
+    assert all(set(differs) <= set(params) for differs in differences(jobs))
     assert all(job.choices["sweep"] == path.stem for job in jobs)
+
+
+def test_a_preset_s_seeds_multiply_its_jobs(tmp_path: Path) -> None:
+    jobs = frozen(tmp_path, "sweep=ablation_engines", multirun=False)
+    assert [(job.choices["engine"], job.config["seed"]) for job in jobs] == [
+        (engine, seed) for engine in ("reference", "fast") for seed in (0, 1, 2)
+    ]
 
 
 def test_presets_can_be_narrowed_from_the_command_line(tmp_path: Path) -> None:
