@@ -26,14 +26,20 @@ def baselines(arms: Sequence[Arm], name: str | None) -> list[Arm]:
 
 
 def nearest(arm: Arm, bases: Sequence[Arm], *, named: str | None) -> Arm | None:
-    """The baseline to compare an arm with; none for a baseline itself."""
+    """The baseline to compare an arm with; none for a baseline itself.
+
+    One that shares a seed comes before one that shares none, then the one that differs least.
+    """
     if not arm.finished or any(arm is base for base in bases):
         return None
     alike = [
         base for base in bases if base.setting == arm.setting
         and (base.label == named or _model(base) == _model(arm))
     ]
-    return min(alike, key=lambda base: _distance(arm, base), default=None)
+    return min(
+        alike, default=None,
+        key=lambda base: (base.seeds.keys().isdisjoint(arm.seeds), _distance(arm, base)),
+    )  # fmt: skip
 
 
 def _model(arm: Arm) -> object:

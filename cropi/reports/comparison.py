@@ -45,6 +45,7 @@ class Row:
     faster: Mapping[Axis, Acceleration] = field(default_factory=dict)
     reached: Mapping[Axis, Reached] = field(default_factory=dict)  # when it got to the target
     missing: tuple[int, ...] = ()  # seeds that others of its setting have and it does not
+    is_baseline: bool = False  # others may be compared with it
 
     @property
     def state(self) -> str:
@@ -109,7 +110,7 @@ def compare(
         got = reached(arm, aim) if aim is not None else {}
         rows.append(Row(
             arm, metric, final[id(arm)], _middle(arm), base, aim, pair, p, id(arm) in best,
-            faster, got, _missing(arm, wanted[arm.setting], begun),
+            faster, got, _missing(arm, wanted[arm.setting], begun), any(arm is b for b in bases),
         ))  # fmt: skip
     first = next((base for base in against if base is not None), bases[0] if bases else None)
     return Comparison(tuple(rows), metric, first, aims.get(id(first)))
@@ -220,6 +221,8 @@ def _best(
 def _missing(
     arm: Arm, wanted: Iterable[int], begun: Container[tuple[str, str, int]]
 ) -> tuple[int, ...]:
-    """Seeds of its setting of which it has nothing, finished or not."""
+    """Seeds of its setting of which it has nothing, finished or not; none where rows are seeds."""
+    if any(text.startswith("seed=") for text in arm.details):
+        return ()
     lacking = sorted(set(wanted) - set(arm.seeds) - set(arm.incomplete)) if arm.finished else []
     return tuple(seed for seed in lacking if (arm.setting, arm.label, seed) not in begun)

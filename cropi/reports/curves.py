@@ -40,10 +40,7 @@ def draw(arms: Sequence[Arm], path: Path) -> None:
     drawn = [arm for arm in arms if arm.mean_curve(TARGETED).steps.size]
     if not drawn:
         raise CropiError("none of these runs has a targeted accuracy to draw yet")
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in kinds:
-        raise CropiError(f"cannot draw {path}: the name must end in .png, .svg or .pdf")
+    kind = format_of(path)
     with rc_context(STYLE):
         figure = Figure(figsize=(10, 4.6), layout="constrained")
         FigureCanvasAgg(figure)
@@ -57,6 +54,14 @@ def draw(arms: Sequence[Arm], path: Path) -> None:
         lines, names = by_steps.get_legend_handles_labels()
         figure.legend(lines, names, loc="outside lower center", ncols=min(3, len(drawn)))
         write_atomically(path, lambda part: figure.savefig(part, format=kind, dpi=160))
+
+
+def format_of(path: Path) -> str:
+    """What is drawn, by the suffix. Raises CropiError for one that is not drawn."""
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in ("png", "svg", "pdf"):
+        raise CropiError(f"cannot draw {path}: the name must end in .png, .svg or .pdf")
+    return kind
 
 
 def _line(arm: Arm, by_steps: Any, by_seconds: Any, index: int) -> None:

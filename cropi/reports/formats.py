@@ -71,7 +71,7 @@ def mean_and_deviation(final: Summary, metric: str = "eval/targeted") -> str:
 def _versus(row: Row) -> list[str]:
     found = row.versus
     if found is None:
-        return ["-" if row.target is None or row.baseline is not None else "baseline"]
+        return ["baseline" if row.is_baseline else "-"]
     lines = [_number(found.mean, row, "+")]
     if found.low is not None and found.high is not None:
         lines.append(f"[{_number(found.low, row)}, {_number(found.high, row)}]")
@@ -96,17 +96,20 @@ def _factor_lines(found: Acceleration | None) -> list[str]:
 
 
 def _short(ratio: float) -> str:
-    """Three digits: ``0.81``, ``12.9``, ``140``."""
+    """Three digits: ``0.81``, ``12.9``, ``140``. More of them would only look exact."""
     if not math.isfinite(ratio):
         return "∞"
+    if ratio >= 999.5:
+        return "> 999"
     return f"{ratio:.{2 if ratio < 9.995 else 1 if ratio < 99.95 else 0}f}"
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What the table's numbers are."""
     middle = is_share(comparison.metric) and any(row.middle for row in comparison.rows)
+    when = "of the last evaluation" if comparison.metric.startswith("eval/") else "at the end"
     lines = [
-        f"{comparison.metric} of the last evaluation: mean ± sample deviation over n seeds, and "
+        f"{comparison.metric} {when}: mean ± sample deviation over n seeds, and "
         "the mean's 95 % t-interval." + (
             " Below, the interquartile mean (IQM) over all test sets and its 95 % bootstrap "
             "interval." if middle else ""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from cropi.reports.arms import TARGETED, group
 from cropi.reports.comparison import compare
-from cropi.reports.details import compact, table
+from cropi.reports.details import table
 from cropi.reports.filters import chosen
 from cropi.reports.formats import cells, headings, missing_lines, notes
 from cropi.reports.planned import not_begun
-from cropi.reports.runs import Run, find_runs
+from cropi.reports.runs import find_runs
 from cropi.reports.texts import TEXTS, Format, markdown
 from cropi.runtime.errors import CropiError
 from cropi.runtime.files import write_atomically
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from cropi.reports.comparison import Comparison
 
-__all__ = ["compact", "comparison_table", "main"]
-
 PLAIN_WIDTH = 120  # columns at most when the output is no terminal
+NOTE_WIDTH = 72  # columns of the notes below a narrower table
 STATE_WIDTH = 16  # of why a row has no numbers
 
 
@@ -48,11 +47,17 @@ def main(
 
     Raises CropiError when there is no run, or for options that make no sense of them.
     """
+    if details and (out is not None or form != "table"):
+        raise CropiError("--details: is a table on the screen; leave out --format and --out")
+    if plot is not None:
+        from cropi.reports.curves import draw, format_of
+
+        format_of(plot)
     runs = chosen(find_runs(paths), where)
     if not runs:
         raise CropiError(f"no run is left by --where {' '.join(where)}")
     arms = group(runs, group_by)
-    if details and form == "table":
+    if details:
         _show(table(arms))
     else:
         compared = compare(arms, metric=metric, baseline=baseline, target=target)
@@ -60,23 +65,24 @@ def main(
         if out is not None or form != "table":
             _write(TEXTS.get(form, markdown)(compared, missing), out)
         else:
-            _show(comparison_table(compared, missing))
+            _show(comparison_table(compared), [*notes(compared), *missing_lines(missing)])
     if plot is not None:
-        from cropi.reports.curves import draw
-
         draw(arms, plot)
         print(f"curves: {plot}", file=sys.stdout if form == "table" else sys.stderr)
 
 
-def _show(shown: Table) -> None:
+def _show(shown: Table, said: Sequence[str] = ()) -> None:
     """Where the output is no terminal a table is as wide as it needs to be, up to a limit."""
     from rich.console import Console
 
     console = Console(highlight=False)
+    natural = console.measure(shown, options=console.options.update(width=1000)).maximum
     if not sys.stdout.isatty():
-        natural = console.measure(shown, options=console.options.update(width=1000)).maximum
         console = Console(width=min(natural, PLAIN_WIDTH), highlight=False)
     console.print(shown)
+    if said:
+        width = min(max(natural, NOTE_WIDTH), console.width if sys.stdout.isatty() else PLAIN_WIDTH)
+        print("", *(textwrap.fill(line, width) for line in said), sep="\n")
 
 
 def _write(text: str, out: Path | None) -> None:
@@ -87,17 +93,15 @@ def _write(text: str, out: Path | None) -> None:
         print(out)
 
 
-def comparison_table(comparison: Comparison, missing: Sequence[Run] = ()) -> Table:
+def comparison_table(comparison: Comparison) -> Table:
     """Fits in 80 columns unless names are long: a cell has several short lines."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    said = [*notes(comparison), *missing_lines(missing)]
     result = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, leading=1, show_edge=False,
-        caption_justify="left", caption="\n" + "\n".join(map(escape, said)),
-    )  # fmt: skip
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, leading=1, show_edge=False
+    )
     widest = min(16, max((len(row.arm.method) for row in comparison.rows), default=0)) or None
     for number, heading in enumerate(headings(comparison)):
         result.add_column(heading, overflow="fold", no_wrap=number > 0, min_width=widest)

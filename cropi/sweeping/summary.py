@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from cropi.reports.results import compact
+from cropi.reports.details import compact
 from cropi.runtime.files import read_json
 from cropi.sweeping.jobs import Sweep
 from cropi.sweeping.planning import Planned

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from run_folders import add_outcomes, write_run
 
-from cropi.reports.results import compact, main
+from cropi.reports.acceleration import Acceleration
+from cropi.reports.details import compact
+from cropi.reports.formats import factor
+from cropi.reports.results import main
 from cropi.reports.runs import find_runs
 from cropi.runtime.errors import CropiError, DataError
 
@@ -291,6 +294,53 @@ def test_a_plot_is_drawn_beside_every_format(
     assert (tmp_path / "t.md").read_text().startswith("| run |")
 
 
+def test_a_narrow_table_has_notes_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "a", [0.2, 0.5])
+    main([tmp_path], where=["seed=0"])
+    table, notes = capsys.readouterr().out.split("eval/targeted", 1)
+    assert max(len(line.rstrip()) for line in table.splitlines()) < 70
+    assert 60 < len("eval/targeted" + notes.splitlines()[0])
+    assert max(map(len, notes.splitlines())) <= 72
+
+
+@pytest.mark.parametrize("options", [{"form": "csv"}, {"out": Path("t.md")}])
+def test_details_are_a_table_on_the_screen(tmp_path: Path, options: Any) -> None:
+    write_run(tmp_path / "a", [0.2, 0.5])
+    with pytest.raises(CropiError, match="--details: is a table on the screen"):
+        main([tmp_path], details=True, **options)
+
+
+def test_a_plot_that_cannot_be_drawn_is_told_before_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "a", [0.2, 0.5])
+    with pytest.raises(CropiError, match=r"must end in \.png"):
+        main([tmp_path], plot=tmp_path / "c.xyz")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("ratio", "shown"), [
+    (0.804, "0.80×"), (9.996, "10.0×"), (99.96, "100×"), (999.4, "999×"), (819237483.0, "> 999×"),
+])  # fmt: skip
+def test_factors_have_three_digits(ratio: float, shown: str) -> None:
+    assert factor(Acceleration(ratio, None, None, "exact", 1)) == shown
+
+
+def test_a_metric_that_is_no_share_has_its_baseline_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for method in ("full", "cropi"):
+        write_run(tmp_path / method, [0.2, 0.5], method=method)
+    main([tmp_path], metric="reward")
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith("full")).split()[:3] == [
+        "full", "0.5", "baseline"
+    ]
+    assert any(line.startswith("reward at the end: mean") for line in lines)
+
+
 def test_the_table_fits_a_terminal_of_eighty_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,3 +394,15 @@ def test_filters_and_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         labels(where=["seed=9"])
     with pytest.raises(CropiError, match="--baseline best: no finished run is called so"):
         labels(baseline="best")
+
+
+def test_rows_of_one_seed_are_compared_with_the_baseline_of_that_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_arms(tmp_path)
+    main([tmp_path], form="json", group_by=["seed"])
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["baseline"], row["missing_seeds"]) for row in rows] == [
+        *((f"full (seed={seed})", []) for seed in range(3)), *[(None, [])] * 3
+    ]
+    assert [row["versus"]["mean"] for row in rows[:3]] == [0.5] * 3
