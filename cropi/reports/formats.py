@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 from cropi.reports.acceleration import Acceleration, Axis
@@ -15,6 +16,7 @@ from cropi.reports.statistics import Summary
 HEADINGS = ("run", "accuracy %", "vs baseline", *(
     f"sooner\nin {what}" for what in ("steps", "seconds", "tokens")
 ))
+LONGEST_STATE = 100  # characters of why a run has no numbers; its files say all of it
 _AXES: tuple[Axis, ...] = ("steps", "seconds", "compute_tokens")
 
 
@@ -29,7 +31,8 @@ def cells(row: Row) -> list[list[str]]:
     """One list of lines a heading. Failed and unfinished rows say so and hold no numbers."""
     name = [row.arm.method, *row.arm.details, *_seeds(row)]
     if row.final is None:
-        return [name, [row.state or "not evaluated"], ["-"], ["-"], ["-"], ["-"]]
+        state = textwrap.shorten(row.state or "not evaluated", LONGEST_STATE, placeholder=" …")
+        return [name, [state], ["-"], ["-"], ["-"], ["-"]]
     return [
         name,
         _accuracy(row),

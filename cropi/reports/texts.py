@@ -7,6 +7,8 @@ import io
 import json
 import math
 import re
+import textwrap
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import zip_longest
@@ -22,8 +24,12 @@ _LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": "$<$", ">": "$>$", "|": "$|$", "[": "{[}", "]": "{]}",
     "±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "∞": r"$\infty$", "…": r"\dots{}",
-    "\N{MINUS SIGN}": "$-$", "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
+    "\N{MINUS SIGN}": "$-$", "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$", "`": "`{}",
 }  # fmt: skip
+# Beside ASCII and accented letters, what LaTeX shows without further packages.
+_SHOWN = "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}" \
+    "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{EN DASH}\N{EM DASH}ßæøœłÆØŒŁ"
+_STATE_WIDTH = 24  # of why a row has no numbers
 
 
 def markdown(comparison: Comparison, missing: Sequence[Run] = ()) -> str:
@@ -51,7 +57,10 @@ def latex(comparison: Comparison, missing: Sequence[Run] = ()) -> str:
     lines += [" & ".join(map(escaped, names)) + r" \\"]
     for number, row in enumerate(comparison.rows):
         lines.append(r"\addlinespace" if number else r"\midrule")
-        for place, texts in enumerate(zip_longest(*cells(row), fillvalue="")):
+        columns = cells(row)
+        if row.final is None:
+            columns[1] = textwrap.wrap(columns[1][0], _STATE_WIDTH)
+        for place, texts in enumerate(zip_longest(*columns, fillvalue="")):
             name, *numbers = map(escaped, texts)
             shown = [name, *(re.sub(r"-(?=\d)", "$-$", text) for text in numbers)]
             if row.best and place == 0:
@@ -63,8 +72,20 @@ def latex(comparison: Comparison, missing: Sequence[Run] = ()) -> str:
 
 
 def escaped(text: str) -> str:
-    """As LaTeX text, on one line."""
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+    """As LaTeX text, on one line; what the standard fonts lack is named (``U+6570``)."""
+    one_line = unicodedata.normalize("NFC", " ".join(text.split()))
+    shown = "".join(map(_latex, one_line))
+    return re.sub(r"-(?=-)", "-{}", shown)  # two would be joined to one longer dash
+
+
+def _latex(sign: str) -> str:
+    if sign in _LATEX:
+        return _LATEX[sign]
+    base, *accents = unicodedata.normalize("NFD", sign)
+    known = base.isascii() and sign < "\u0180" and "\N{COMBINING OGONEK}" not in accents
+    if (known and sign.isprintable()) or sign in _SHOWN:
+        return sign
+    return f"U+{ord(sign):04X}" if sign.isprintable() else ""
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:

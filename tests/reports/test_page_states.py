@@ -9,7 +9,7 @@ import pytest
 from report_pages import HOSTILE, Page, select
 from run_folders import write_run
 
-from cropi.reports.page import selections
+from cropi.reports.page import selections, share_map
 from cropi.reports.page.page import main
 from cropi.runtime.errors import DataError
 
@@ -130,9 +130,31 @@ def test_what_is_too_much_to_draw_is_said(
     for method in ("a", "b"):
         select(write_run(tmp_path / method, [0.2], method=method), ["ab", "ac", "bc"])
     page = page_of(tmp_path)
-    assert page.said.count("Only the first 1 rows. Only the first 2 phases.") == 3
+    cut = "Only the first 1 of 2 rows and the first 2 of 3 phases are shown."
+    assert page.said.count(cut) == 3
     rows = page.table("between", "one", "other")
     assert [row[:3] for row in rows] == [["Phases of a", "1", "2"]]
+
+
+def test_what_is_shown_whole_has_no_such_words(tmp_path: Path) -> None:
+    for method in ("a", "b"):
+        select(write_run(tmp_path / method, [0.2], method=method), ["ab", "ac", "bc"])
+    assert "Only the first" not in page_of(tmp_path).said
+
+
+def test_maps_that_are_too_many_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(share_map, "MOST_MAPS", 2)
+    for number in range(8):
+        selector = {"_target_": "x", "alpha": number % 2, "projector": {"keep": 1.0},
+                    **{f"k{n}": number // 2 for n in range(4)}}  # fmt: skip
+        write_run(tmp_path / str(number), [0.2, 0.1 * number], selector=selector)
+    page = page_of(tmp_path)
+    assert "Only the first 2 of 4 maps are shown." in page.said
+    rows = page.table("runs", "selector.alpha", "selector.projector.keep")
+    name = "cropi, selector.k0={0}, selector.k1={0}, selector.k2={0}, …"
+    assert [row[0] for row in rows] == [name.format(k) for k in (0, 0, 1, 1)]
 
 
 def test_families_are_those_of_the_own_run(tmp_path: Path) -> None:

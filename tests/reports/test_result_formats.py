@@ -7,6 +7,8 @@ import io
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from run_folders import add_outcomes, write_run
 
 from cropi.reports.results import main
+from cropi.reports.texts import escaped
 
 
 def grid(folder: Path) -> None:
@@ -67,16 +70,16 @@ def rounded(text: str) -> str:
     return re.sub(r"-?\d+\.\d{4,}(e-?\d+)?", lambda m: f"{float(m[0]):.9g}", text)
 
 
-def test_latex_is_a_table_that_compiles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_latex_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i, name in enumerate(("50% of $x_1$ & #2", "{a}~b^c\\d", "[e] <f> |g|")):
         write_run(tmp_path / str(i), [0.1, 0.5], selector={"_target_": "x", "m": name})
     main([tmp_path], form="latex")
     text = capsys.readouterr().out
-    for escaped in (
+    for expected in (
         r"50\% of \$x\_1\$ \& \#2", r"\{a\}\textasciitilde{}b\textasciicircum{}c\textbackslash{}d",
         r"{[}e{]} $<$f$>$ $|$g$|$",
     ):  # fmt: skip
-        assert escaped in text
+        assert expected in text
     body = text[text.index(r"\midrule") + 9 : text.index(r"\bottomrule")]
     lines = [line for line in body.splitlines() if line and not line.startswith(r"\addl")]
     for line in lines:
@@ -90,6 +93,55 @@ def test_latex_is_a_table_that_compiles(tmp_path: Path, capsys: pytest.CaptureFi
     after = text[text.index(r"\end{tabular}") :].splitlines()[1:]
     assert after
     assert all(line.startswith("% ") for line in after)
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("a--b---c", "a-{}-b-{}-{}-c"),
+    ("e\u0301 č ő ß “q” — α ∞", "é č ő ß “q” — $\\alpha$ $\\infty$"),
+    ("数 π ą →", "U+6570 U+03C0 U+0105 U+2192"),
+    ("bell\x07 soft\u00adhyphen\u200b", "bell softhyphen"),
+    ("two\nlines\tone", "two lines one"),
+])  # fmt: skip
+def test_what_latex_cannot_show_is_named(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs TeX Live: apt-get install "
+                    "texlive-latex-base texlive-latex-extra")  # fmt: skip
+def test_latex_compiles(tmp_path: Path) -> None:
+    grid(tmp_path / "grid")
+    latin = "".join(map(chr, range(0x21, 0x180)))
+    for i in range(0, len(latin), 8):
+        write_run(tmp_path / "signs" / str(i), [0.1, 0.5], a={"m": latin[i : i + 8]})
+    failed = write_run(tmp_path / "signs" / "failed", [0.1], finished=False, a={"m": "1" * 9})
+    (failed / "failure.json").write_text(json.dumps({"error": "$ 数 \\boom {x & " + "long " * 99}))
+    body = []
+    for name in ("grid", "signs"):
+        main([tmp_path / name], form="latex", out=tmp_path / f"{name}.tex")
+        body.append(rf"\resizebox{{!}}{{0.9\textheight}}{{\input{{{name}}}}}\newpage")
+    (tmp_path / "all.tex").write_text("\n".join([
+        r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}",
+        *body, r"\end{document}",
+    ]))
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"],
+        cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Missing character" not in (tmp_path / "all.log").read_text(errors="replace")
+
+
+def test_a_long_error_is_cut_and_wrapped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "a", [0.2], finished=False)
+    (run / "failure.json").write_text(json.dumps({"error": "word " * 200}))
+    main([tmp_path])
+    assert len(capsys.readouterr().out.splitlines()) < 20
+    main([tmp_path], form="latex")
+    assert max(map(len, capsys.readouterr().out.splitlines()[:-3])) < 100
+    main([tmp_path], form="json")
+    assert "word " * 200 in capsys.readouterr().out
 
 
 def test_csv_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

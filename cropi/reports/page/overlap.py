@@ -19,8 +19,8 @@ from cropi.types import FloatArray
 
 TEXT = (
     "The Jaccard index of two selections: prompts that both hold over prompts that either holds. "
-    "1 is the same selection, 0 nothing in common. Means over seeds; methods are compared in their "
-    "last phase."
+    "1 is the same selection, 0 nothing in common. Means over seeds; methods are compared in the "
+    "last phase that is shown."
 )
 
 

@@ -36,9 +36,10 @@ class Selections:
     def __init__(self, arms: Sequence[Arm]) -> None:
         having = [arm for arm in arms if _phases(arm.runs[0])]
         self.arms = having[:MOST_ARMS]
-        self.limits = "" if len(having) <= MOST_ARMS else f" Only the first {MOST_ARMS} rows."
-        if any(len(_phases(run)) > MOST_PHASES for arm in self.arms for run in arm.runs):
-            self.limits += f" Only the first {MOST_PHASES} phases."
+        longest = max((len(_phases(run)) for arm in self.arms for run in arm.runs), default=0)
+        counts = ((MOST_ARMS, len(having), "rows"), (MOST_PHASES, longest, "phases"))
+        cut = [f"the first {most} of {n} {what}" for most, n, what in counts if n > most]
+        self.limits = f" Only {' and '.join(cut)} are shown." if cut else ""
         self._numbers: dict[str, int] = {}
         self._families: dict[int, str] = {}
         self.pools: dict[str, Counter[str]] = {}  # of every setting, by family, over runs

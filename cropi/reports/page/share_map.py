@@ -20,6 +20,7 @@ from cropi.tracking.flatten import flatten
 
 ALPHA, KEEP = "selector.alpha", "selector.projector.keep"
 MOST_MAPS = 6
+SHOWN = 3  # keys in which maps differ, in the name of one
 TEXT = (
     "Each cell is the mean targeted accuracy in percent at the end, with the number of seeds and "
     "the 95 % t-interval. Hatched cells have no finished run."
@@ -60,7 +61,8 @@ class Map:
 
 
 def section(found: Findings) -> Section:
-    maps = maps_of([*found.runs, *found.not_begun])[:MOST_MAPS]
+    every = maps_of([*found.runs, *found.not_begun])
+    maps = every[:MOST_MAPS]
     if not maps:
         why = "the map of α by projection, as neither varies between runs that are alike otherwise"
         return Section("share-map", "Share and projection", absent=why)
@@ -71,7 +73,8 @@ def section(found: Findings) -> Section:
     ]
     numbers = Numbers(("runs", ALPHA, KEEP, "accuracy %"), lines)
     drawing = Drawing("share-map", f"Targeted accuracy (%) by {ALPHA} and {KEEP}", panels)
-    return Section("share-map", "Share and projection", TEXT, [drawing], numbers)
+    cut = f" Only the first {MOST_MAPS} of {len(every)} maps are shown." if every != maps else ""
+    return Section("share-map", "Share and projection", TEXT + cut, [drawing], numbers)
 
 
 def maps_of(runs: Sequence[Run]) -> list[Map]:
@@ -98,9 +101,10 @@ def _names(firsts: Sequence[Run]) -> list[str]:
     flats = [flatten(run.config) for run in firsts]
     keys = dict.fromkeys(k for flat in flats for k in flat if k not in (ALPHA, KEEP, "seed"))
     varied = [k for k in keys if len({str(flat.get(k)) for flat in flats}) > 1]
+    told = [[f"{k}={flat[k]}" for k in varied if k in flat] for flat in flats]
     return [
-        ", ".join([run.method, *(f"{k}={flat[k]}" for k in varied if k in flat)][:4])
-        for run, flat in zip(firsts, flats, strict=True)
+        ", ".join([run.method, *own[:SHOWN], *(["…"] if len(own) > SHOWN else [])])
+        for run, own in zip(firsts, told, strict=True)
     ]
 
 
