@@ -81,7 +81,7 @@ def escaped(text: str) -> str:
 def _latex(sign: str) -> str:
     if sign in _LATEX:
         return _LATEX[sign]
-    base, *accents = unicodedata.normalize("NFD", sign)
+    base, *accents = list(unicodedata.normalize("NFD", sign))
     known = base.isascii() and sign < "\u0180" and "\N{COMBINING OGONEK}" not in accents
     if (known and sign.isprintable()) or sign in _SHOWN:
         return sign
